@@ -1,0 +1,47 @@
+"""Every metric of the product: its name, labels and unit in one place. `exposition()` is what `/metrics` answers.
+
+`group` is a consumer group, `partition` a task's number in it. Labels never hold ids of orders, customers or events.
+"""
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+# the command API and the gateway to the views
+HTTP_REQUESTS = Counter("orderflow_http_requests_total", "Requests answered.", ("route", "method", "status"))
+HTTP_SECONDS = Histogram("orderflow_http_request_seconds", "Time to answer.", ("route",), buckets=_FAST)
+COMMANDS = Counter("orderflow_commands_total", "Commands decided, by outcome.", ("command", "outcome"))
+VIEW_READS = Counter("orderflow_view_reads_total", "Reads of views, by outcome.", ("view", "outcome"))
+
+# the event store and its relay
+APPEND_BATCH = Histogram("orderflow_append_batch_commands", "Commands in one append statement.", buckets=_SIZES)
+APPEND_SECONDS = Histogram("orderflow_append_seconds", "Time of one append statement.", buckets=_FAST)
+RELAYED = Counter("orderflow_relay_events_total", "Events published from the outbox.", ("shard",))
+RELAY_LAG = Gauge("orderflow_relay_lag_seconds", "Age of the oldest outbox row not yet published.", ("shard",))
+
+# tasks
+RECORDS = Counter("orderflow_task_records_total", "Records processed.", ("group", "topic"))
+TASK_LAG = Gauge("orderflow_task_lag_records", "Records not yet processed.", ("group", "partition"))
+CHECKPOINTS = Counter("orderflow_checkpoints_total", "Checkpoints, by outcome.", ("group", "outcome"))
+CHECKPOINT_SECONDS = Histogram("orderflow_checkpoint_seconds", "Time of one checkpoint.", ("group",), buckets=_FAST)
+RESETS = Counter("orderflow_task_resets_total", "Tasks sent back to their last checkpoint.", ("group", "cause"))
+RESTORED = Counter("orderflow_restored_records_total", "Changelog records read to restore tables.", ("group",))
+RESTORE_LEFT = Gauge("orderflow_restore_left_records", "Changelog records still to restore.", ("group", "partition"))
+TIMERS = Gauge("orderflow_timers_pending", "Timers set and not yet fired.", ("group", "partition"))
+
+# failures
+RETRIES = Counter("orderflow_records_retried_total", "Records sent to a retry topic.", ("group", "delay_ms"))
+DEAD_LETTERS = Counter("orderflow_dead_letters_total", "Records sent to the DLQ.", ("group", "reason"))
+PARKED = Gauge("orderflow_parked_records", "Records parked behind an earlier failure.", ("group", "partition"))
+
+# the outside world
+GATEWAY_CALLS = Counter("orderflow_gateway_calls_total", "Calls to the outside, by outcome.", ("gateway", "outcome"))
+GATEWAY_SECONDS = Histogram("orderflow_gateway_call_seconds", "Time of one call.", ("gateway",), buckets=_FAST)
+
+
+def exposition() -> bytes:
+    """All metrics of this process as text of `CONTENT_TYPE`."""
+    return generate_latest()
