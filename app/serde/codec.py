@@ -1,0 +1,137 @@
+"""Reads and writes the values of one topic: wire format, schema, limits. No value can hang it or crash it.
+
+A value is 0x00, the schema id (int32, big-endian) and the Avro body; 0x01 and the schema's GUID (16 bytes) is read too.
+"""
+
+import struct
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.schema import SchemaParseException
+
+from app.domain.events import Event
+from app.serde.errors import MalformedValueError, UnsafeSchemaError, WrongTopicError
+from app.serde.limits import MAX_ITEMS, limits_of
+from app.serde.registry import RegisteredSchema, SchemaRegistry
+from app.serde.shape import ITEM_BYTES, scan, shape_of
+from app.serde.topics import EVENT_TYPES, full_name, subject_of
+
+MAX_VALUE_BYTES = 1024 * 1024
+# fewer bytes cannot hold more items than an event may have, so only larger values are scanned before decoding
+SCANNED_FROM_BYTES = MAX_ITEMS * ITEM_BYTES
+
+_ID_HEADER, _GUID_HEADER = 5, 17
+
+# all that fastavro raises on bytes that are not a body of the schema
+_UNREADABLE = (EOFError, ValueError, LookupError, OverflowError, TypeError, struct.error)
+
+
+class EventCodec:
+    """The codec of one topic. `decode` raises nothing but `PoisonError`s and `RegistryUnavailableError`."""
+
+    def __init__(self, registry: SchemaRegistry, topic: str) -> None:
+        self._registry, self._topic = registry, topic
+        self._types = {full_name(event_type): event_type for event_type in EVENT_TYPES[topic]}
+        self._decoders: dict[bytes, Callable[[bytes], Event]] = {}
+        self._encoders: dict[type[Event], Callable[[Event], bytes]] = {}
+
+    def decode(self, value: bytes | None) -> Event:
+        """The event in this value; the newest type whatever version wrote it."""
+        if not value or len(value) > MAX_VALUE_BYTES:
+            raise MalformedValueError(f"an event has 1 to {MAX_VALUE_BYTES} bytes, not {len(value or b'')}")
+        header = value[: _GUID_HEADER if value[0] == 1 else _ID_HEADER]
+        decoder = self._decoders.get(header)
+        if decoder is None:
+            decoder = self._decoders[header] = self._decoder(header)
+        return decoder(value)
+
+    def encode(self, event: Event) -> bytes:
+        """The value of this event, by the newest schema; `InvalidEventError` for what `decode` would refuse."""
+        encoder = self._encoders.get(type(event))
+        if encoder is None:
+            encoder = self._encoders[type(event)] = self._encoder(type(event))
+        return encoder(event)
+
+    def _decoder(self, header: bytes) -> Callable[[bytes], Event]:
+        parsed = parsed_schema(_plain(self._registry.schema(_schema_id(header)).schema))
+        event_type = self._types.get(parsed["name"])
+        if event_type is None:
+            raise WrongTopicError(f"{parsed['name']} does not belong to {self._topic}; send it to its own topic")
+        return _decoder(parsed, event_type, len(header))
+
+    def _encoder(self, event_type: type[Event]) -> Callable[[Event], bytes]:
+        if event_type not in EVENT_TYPES[self._topic]:
+            raise WrongTopicError(f"{event_type.__name__} does not belong to {self._topic}; encode it by its own codec")
+        return _encoder(self._registry.newest(subject_of(event_type)), event_type)
+
+
+def event_codec(registry: SchemaRegistry, topic: str) -> EventCodec:
+    """The codec of a topic of `app.serde.topics`."""
+    return EventCodec(registry, topic)
+
+
+def parsed_schema(schema: dict[str, Any]) -> Any:
+    """The schema as fastavro reads it; an `UnsafeSchemaError` for one that is no Avro."""
+    try:
+        return parse_schema(schema)
+    except (SchemaParseException, LookupError, TypeError, RecursionError) as error:
+        raise UnsafeSchemaError(f"schema {schema.get('name')} is no valid Avro: {error!r}; mend its .avsc") from None
+
+
+def _decoder(parsed: Any, event_type: type[Event], start: int) -> Callable[[bytes], Event]:
+    shape, limits, name = shape_of(parsed), limits_of(event_type), event_type.__name__
+
+    def decode(value: bytes) -> Event:
+        if len(value) > SCANNED_FROM_BYTES:
+            scan(shape, value, start, MAX_ITEMS)
+        body = BytesIO(value)
+        body.seek(start)
+        try:
+            fields = schemaless_reader(body, parsed, None)
+        except _UNREADABLE as error:
+            raise MalformedValueError(f"the bytes are no {name}: {error!r}; mend its producer") from None
+        if body.tell() != len(value):
+            raise MalformedValueError(f"{len(value) - body.tell()} bytes follow a {name}; mend its producer")
+        limits.check_fields(fields)
+        event = msgspec.convert(fields, event_type)
+        limits.check(event)
+        return event
+
+    return decode
+
+
+def _encoder(registered: RegisteredSchema, event_type: type[Event]) -> Callable[[Event], bytes]:
+    parsed, limits = parsed_schema(_plain(registered.schema)), limits_of(event_type)
+    header = struct.pack(">bi", 0, registered.id)
+
+    def encode(event: Event) -> bytes:
+        fields = msgspec.to_builtins(event)
+        limits.check_fields(fields)
+        limits.check(event)
+        body = BytesIO()
+        body.write(header)
+        schemaless_writer(body, parsed, fields)
+        return body.getvalue()
+
+    return encode
+
+
+def _schema_id(header: bytes) -> int | UUID:
+    if header[0] == 0 and len(header) == _ID_HEADER:
+        return int.from_bytes(header[1:], "big", signed=True)
+    if header[0] == 1 and len(header) == _GUID_HEADER:
+        return UUID(bytes=header[1:])
+    raise MalformedValueError(f"a value begins with 0x00 and an id or 0x01 and a GUID, not {header.hex()}")
+
+
+def _plain(schema: Any) -> Any:
+    """Without logical types: times stay integers, as the events hold them."""
+    if isinstance(schema, dict):
+        return {key: _plain(part) for key, part in schema.items() if key != "logicalType"}
+    if isinstance(schema, list):
+        return [_plain(part) for part in schema]
+    return schema
