@@ -1,0 +1,56 @@
+"""What the rest of the system knows of the event store: append at an expected version, read, ask for a past result."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from app.domain.events import Event
+from app.errors import PermanentError, RefusedError, TransientError
+
+
+class StoreUnavailableError(TransientError):
+    """The store did not answer. The command may have been appended: repeat it with the same command id."""
+
+
+class StoreBusyError(TransientError):
+    """More commands wait than the store admits; nothing was appended. Try again after a moment."""
+
+
+class AppendFailedError(PermanentError):
+    """The store will never take these events; the message says what is wrong with them."""
+
+
+class CommandReusedError(RefusedError):
+    """The command id belongs to another command (other content, or another order). Send this one under its own id."""
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """The order stands at `version` after the command. `replayed`: it had been appended before, nothing was written."""
+
+    version: int
+    replayed: bool
+
+
+class EventStore(Protocol):
+    """One stream of events per order. Every call ends within a bounded time."""
+
+    async def append(
+        self, order_id: str, expected: int, events: Sequence[Event], *, command_id: UUID, fingerprint: bytes = b""
+    ) -> Appended:
+        """Adds `events` (versions `expected + 1` and on) and the result of the command, all or nothing.
+
+        A `command_id` that was appended before answers its first result, whatever `expected` is. Raises
+        `ConcurrencyError` when the order is not at `expected`, `CommandReusedError`, `StoreUnavailableError` (safe to
+        repeat with the same command id), `StoreBusyError`, `AppendFailedError`.
+        """
+        ...
+
+    async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
+        """The events of the order from that version on, in order; none for an order that does not exist."""
+        ...
+
+    async def recorded(self, order_id: str, *, command_id: UUID, fingerprint: bytes = b"") -> Appended | None:
+        """The result of a command that was appended before, None if it was not; `CommandReusedError` as in `append`."""
+        ...
