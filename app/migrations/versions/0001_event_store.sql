@@ -48,7 +48,7 @@ insert into relay_position (shard) values (0), (1);
 
 create function outbox_shard(aggregate uuid, shards int) returns int
 language sql immutable strict parallel safe
-return get_byte(uuid_send(aggregate), 15) % shards;
+return mod(get_byte(uuid_send(aggregate), 15), shards);
 
 -- Appends many commands, each of another order, sorted by order, in one transaction; a command that cannot be appended
 -- leaves the others alone. The e_ arrays hold the first event of each command, in the order of the commands, then all
@@ -133,8 +133,10 @@ $$;
 
 -- An open transaction that wrote something holds back the relay: none may stay open for long.
 do $$
+declare
+    here text := 'alter database ' || quote_ident(current_database());
 begin
-    execute format('alter database %I set transaction_timeout = ''60s''', current_database());
-    execute format('alter database %I set idle_in_transaction_session_timeout = ''10s''', current_database());
+    execute here || ' set transaction_timeout = ''60s''';
+    execute here || ' set idle_in_transaction_session_timeout = ''10s''';
 end
 $$;
