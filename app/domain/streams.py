@@ -1,10 +1,21 @@
 """The stream of one order in one topic: which version comes next, and the envelope of the next event."""
 
-from typing import TypedDict
+from typing import NamedTuple, TypedDict, TypeVar
 
-from app.domain.events import Event, Micros
-from app.domain.step import caused_id
+from msgspec import Struct
+from msgspec.structs import replace
+
+from app.domain.events import INVENTORY, ORDERS, PAYMENTS, SHIPPING, Event, Micros
+from app.domain.step import Timer, caused_id
 from app.errors import PermanentError
+
+RowT = TypeVar("RowT", bound=Struct)
+
+_FIELDS: dict[type[Event], str] = {
+    kind: field
+    for field, kinds in {"orders": ORDERS, "payments": PAYMENTS, "inventory": INVENTORY, "shipping": SHIPPING}.items()
+    for kind in kinds
+}
 
 
 class VersionGapError(PermanentError):
@@ -29,6 +40,35 @@ def is_next(seen: int, event: Event) -> bool:
     if version <= seen:
         return False
     raise VersionGapError(event, seen)
+
+
+def is_new(row: Struct, cause: Event) -> bool:
+    """Whether a row that notes versions in `orders`, `payments`, `inventory`, `shipping` has yet to see the event."""
+    return is_next(getattr(row, _FIELDS[type(cause)]), cause)
+
+
+def noted(row: RowT, cause: Event | Timer) -> RowT:
+    """The row with the event's version noted; a timer has none."""
+    return row if isinstance(cause, Timer) else replace(row, **{_FIELDS[type(cause)]: cause.version})
+
+
+class Origin(NamedTuple):
+    order_id: str
+    causation_id: str
+    correlation_id: str
+
+
+def origin(cause: Event | Timer) -> Origin:
+    """What the events and calls of this cause name; a timer stands for the event that set it."""
+    if isinstance(cause, Timer):
+        return Origin(cause.key, cause.causation_id, cause.correlation_id)
+    return Origin(cause.order_id, cause.event_id, cause.correlation_id)
+
+
+def timer_after(cause: Event | Timer, name: str, wait_s: int, now: Micros) -> Timer:
+    """A timer of the order that fires `wait_s` seconds from now."""
+    order_id, causation_id, correlation_id = origin(cause)
+    return Timer(order_id, name, now + wait_s * 1_000_000, causation_id, correlation_id)
 
 
 class Envelope(TypedDict):

@@ -1,0 +1,110 @@
+"""What payments, inventory and shipping share: each does one thing per order version, and undoes it on a cancel.
+
+What was announced as done is held; what may have been done, without an answer, is unknown. A cancel undoes every
+version of the order. Unknown ones are undone again and again, by a timer, until the other side has answered.
+"""
+
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from app.domain.events import Answer, Event, Micros, OrderCancelled
+from app.domain.step import Step, Timer
+from app.domain.streams import Envelope, envelope, noted, origin, timer_after
+
+UNAVAILABLE = "unavailable"
+VOIDED = "voided"
+BACKOFF_SECONDS = (5, 10, 20, 30)  # the last one repeats
+
+
+class ServiceRow(Struct, frozen=True, array_like=True, gc=False):
+    """What a service knows of one order, bounded by the number of versions that an order can have."""
+
+    orders: int = 0  # newest version seen of the order's events
+    emitted: int = 0  # newest version of the service's own events
+    held: tuple[int, ...] = ()
+    unknown: tuple[int, ...] = ()
+    waits: int = 0  # timers set since nothing was unknown
+    cancelled: bool = False
+
+
+RowT = TypeVar("RowT", bound=ServiceRow)
+
+
+class AnswerEnvelope(Envelope):
+    order_version: int
+
+
+class UndoCall(Protocol):
+    def __call__(self, *, order_id: str, order_versions: tuple[int, ...]) -> object: ...
+
+
+def answer_envelope(
+    kind: type[Answer], row: ServiceRow, cause: Event | Timer, order_version: int, now: Micros, *, nth: int = 1
+) -> AnswerEnvelope:
+    """The envelope of the `nth` event of the service that the cause leads to."""
+    order_id, causation_id, correlation_id = origin(cause)
+    common = envelope(
+        f"{kind.__name__}-{order_version}",
+        order_id,
+        row.emitted + nth,
+        causation_id=causation_id,
+        correlation_id=correlation_id,
+        now=now,
+    )
+    return AnswerEnvelope(**common, order_version=order_version)
+
+
+def seen(row: RowT, cause: Event | Timer) -> RowT:
+    """The row after it has learned of the cause."""
+    return replace(noted(row, cause), cancelled=row.cancelled or isinstance(cause, OrderCancelled))
+
+
+def done(row: RowT, event: Answer) -> Step[RowT]:
+    """Announces that the event's order version is done; it is held from now on."""
+    return Step(row=replace(row, emitted=event.version, held=(*row.held, event.order_version)), events=(event,))
+
+
+def not_done(row: RowT, event: Answer) -> Step[RowT]:
+    """Announces that the event's order version is refused."""
+    return Step(row=replace(row, emitted=event.version), events=(event,))
+
+
+def ask_undo(row: RowT, cause: OrderCancelled | Timer, call: UndoCall) -> Step[RowT]:
+    """Asks to undo every version before a cancel; the unknown ones when a timer fires."""
+    if isinstance(cause, Timer):
+        order_id, order_versions = cause.key, row.unknown
+    else:
+        order_id, order_versions = cause.order_id, tuple(range(1, cause.version))
+    if not order_versions:
+        return Step(row=seen(row, cause))
+    return Step(call=call(order_id=order_id, order_versions=order_versions))
+
+
+def undone(row: RowT, order_versions: tuple[int, ...], events: tuple[Answer, ...]) -> Step[RowT]:
+    """The other side has answered for these versions; the events announce those of them that were held."""
+    announced = {event.order_version for event in events}
+    unknown = tuple(version for version in row.unknown if version not in order_versions)
+    after = replace(
+        row,
+        emitted=row.emitted + len(events),
+        held=tuple(version for version in row.held if version not in announced),
+        unknown=unknown,
+        waits=row.waits if unknown else 0,
+    )
+    return Step(row=after, events=events)
+
+
+def unanswered(
+    row: RowT, cause: Event | Timer, order_versions: tuple[int, ...], timer: str, now: Micros, *events: Answer
+) -> Step[RowT]:
+    """The other side has not answered for these versions; the timer will ask to undo them."""
+    wait_s = BACKOFF_SECONDS[min(row.waits, len(BACKOFF_SECONDS) - 1)]
+    after = replace(
+        row,
+        emitted=row.emitted + len(events),
+        unknown=tuple(sorted({*row.unknown, *order_versions})),
+        waits=row.waits + 1,
+    )
+    return Step(row=after, events=events, timers=(timer_after(cause, timer, wait_s, now),))

@@ -1,0 +1,115 @@
+"""Schedules one delivery of an order when its first version is reserved; cancels it with the order."""
+
+from msgspec.structs import replace
+
+from app.domain.calls import (
+    CancelDeliveries,
+    CancelledDeliveries,
+    CancelledDelivery,
+    Refused,
+    Schedule,
+    Scheduled,
+    Voided,
+)
+from app.domain.events import (
+    DeliveryCancelled,
+    DeliveryRejected,
+    DeliveryScheduled,
+    Event,
+    Micros,
+    OrderCancelled,
+    StockReserved,
+)
+from app.domain.service import (
+    UNAVAILABLE,
+    VOIDED,
+    ServiceRow,
+    answer_envelope,
+    ask_undo,
+    done,
+    not_done,
+    seen,
+    unanswered,
+    undone,
+)
+from app.domain.step import Step, Timer
+from app.domain.streams import is_new
+
+CANCEL = "cancel"
+
+
+class DeliveryRow(ServiceRow, frozen=True, array_like=True, gc=False):
+    """The delivery of one order."""
+
+    inventory: int = 0  # newest version seen of its reservations
+    requested: bool = False  # its first version was reserved; later ones travel with it
+
+
+def begin(row: DeliveryRow | None, cause: Event | Timer, now: Micros) -> Step[DeliveryRow]:
+    known = row or DeliveryRow()
+    if not isinstance(cause, Timer) and not is_new(known, cause):
+        return Step()
+    match cause:
+        case Timer() | OrderCancelled():
+            return ask_undo(known, cause, CancelDeliveries)
+        case StockReserved() if _asks(cause) and not known.requested and not known.cancelled:
+            return Step(call=_schedule(cause))
+        case _:
+            return Step(row=_seen(known, cause))
+
+
+def conclude(
+    row: DeliveryRow | None, cause: Event | Timer, call: object, answer: object, now: Micros
+) -> Step[DeliveryRow]:
+    known = _seen(row or DeliveryRow(), cause)
+    match call, answer:
+        case Schedule(), Scheduled(delivery_id=delivery_id):
+            envelope = answer_envelope(DeliveryScheduled, known, cause, call.order_version, now)
+            return done(known, DeliveryScheduled(**envelope, delivery_id=delivery_id))
+        case Schedule(), Refused(reason=reason):
+            return not_done(known, _rejected(known, cause, call, reason, now))
+        case Schedule(), Voided():
+            return not_done(known, _rejected(known, cause, call, VOIDED, now))
+        case CancelDeliveries(), CancelledDeliveries(deliveries=deliveries):
+            return undone(known, call.order_versions, _cancelled(known, cause, deliveries, now))
+    raise TypeError(f"{type(answer).__name__} does not answer {type(call).__name__}")
+
+
+def exhausted(row: DeliveryRow | None, cause: Event | Timer, call: object, now: Micros) -> Step[DeliveryRow]:
+    known = _seen(row or DeliveryRow(), cause)
+    match call:
+        case Schedule(order_version=order_version):
+            rejected = _rejected(known, cause, call, UNAVAILABLE, now)
+            return unanswered(known, cause, (order_version,), CANCEL, now, rejected)
+        case CancelDeliveries(order_versions=order_versions):
+            return unanswered(known, cause, order_versions, CANCEL, now)
+    raise TypeError(f"{type(call).__name__} is no call of shipping")
+
+
+def _asks(cause: Event | Timer) -> bool:
+    return isinstance(cause, StockReserved) and cause.fulfilment == "choreography"
+
+
+def _seen(row: DeliveryRow, cause: Event | Timer) -> DeliveryRow:
+    return replace(seen(row, cause), requested=row.requested or _asks(cause))
+
+
+def _schedule(cause: StockReserved) -> Schedule:
+    return Schedule(order_id=cause.order_id, order_version=cause.order_version, customer_id=cause.customer_id)
+
+
+def _rejected(row: DeliveryRow, cause: Event | Timer, call: Schedule, reason: str, now: Micros) -> DeliveryRejected:
+    return DeliveryRejected(**answer_envelope(DeliveryRejected, row, cause, call.order_version, now), reason=reason)
+
+
+def _cancelled(
+    row: DeliveryRow, cause: Event | Timer, deliveries: tuple[CancelledDelivery, ...], now: Micros
+) -> tuple[DeliveryCancelled, ...]:
+    announced = [delivery for delivery in deliveries if delivery.order_version in row.held]
+    return tuple(
+        DeliveryCancelled(
+            **answer_envelope(DeliveryCancelled, row, cause, delivery.order_version, now, nth=nth),
+            delivery_id=delivery.delivery_id,
+        )
+        for nth, delivery in enumerate(announced, start=1)
+    )
