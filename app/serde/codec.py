@@ -93,7 +93,7 @@ def _decoder(parsed: Any, event_type: type[Event], start: int) -> Callable[[byte
         try:
             fields = schemaless_reader(body, parsed, None)
         except _UNREADABLE as error:
-            raise MalformedValueError(f"the bytes are no {name}: {error!r}; mend its producer") from None
+            raise MalformedValueError(f"no {name}: {type(error).__name__} {error}; mend its producer") from None
         if body.tell() != len(value):
             raise MalformedValueError(f"{len(value) - body.tell()} bytes follow a {name}; mend its producer")
         limits.check_fields(fields)

@@ -1,0 +1,70 @@
+"""One event of every type, the same in every run."""
+
+from uuid import NAMESPACE_OID, uuid5
+
+from app.domain import events
+from app.domain.events import Event, Fulfilment, Item
+
+ITEMS = (
+    Item(sku="85123A", quantity=6, unit_price_minor=255),
+    Item(sku="22423 Früh\u00a0stück", quantity=1_000_000, unit_price_minor=0),
+)
+CHOREOGRAPHY: Fulfilment = "choreography"
+
+
+def identity(name: str) -> str:
+    return str(uuid5(NAMESPACE_OID, name))
+
+
+ENVELOPE = {
+    "event_id": identity("event"),
+    "order_id": identity("order"),
+    "version": 3,
+    "occurred_at": 1_317_914_400_123_456,
+    "correlation_id": identity("correlation"),
+    "causation_id": identity("causation"),
+}
+PAYLOADS: dict[type[Event], dict[str, object]] = {
+    events.OrderCreated: {
+        "customer_id": "12923",
+        "currency": "GBP",
+        "reference": "569901",
+        "items": ITEMS,
+        "fulfilment": CHOREOGRAPHY,
+        "placed_at": 1_317_914_400_000_000,
+    },
+    events.ItemAdded: {
+        "customer_id": "12923",
+        "currency": "GBP",
+        "item": ITEMS[0],
+        "fulfilment": "orchestration",
+    },
+    events.OrderConfirmed: {"customer_id": "12923", "currency": "GBP", "total_minor": 1530},
+    events.OrderCancelled: {"customer_id": "12923", "reason": "payment refused"},
+    events.PaymentCompleted: {
+        "order_version": 1,
+        "customer_id": "12923",
+        "currency": "GBP",
+        "amount_minor": 1530,
+        "items": ITEMS,
+        "fulfilment": CHOREOGRAPHY,
+    },
+    events.PaymentFailed: {"order_version": 1, "currency": "GBP", "amount_minor": 1530, "reason": "unavailable"},
+    events.PaymentRefunded: {"order_version": 1, "currency": "GBP", "amount_minor": 1530},
+    events.StockReserved: {
+        "order_version": 1,
+        "customer_id": "12923",
+        "items": ITEMS,
+        "fulfilment": CHOREOGRAPHY,
+    },
+    events.StockRejected: {"order_version": 1, "sku": "85123A", "reason": "2 left of 6"},
+    events.StockReleased: {"order_version": 1},
+    events.DeliveryScheduled: {"order_version": 1, "delivery_id": "D-17"},
+    events.DeliveryRejected: {"order_version": 1, "reason": "no such street"},
+    events.DeliveryCancelled: {"order_version": 1, "delivery_id": "D-17"},
+}
+SAMPLES: tuple[Event, ...] = tuple(
+    event_type(**{**ENVELOPE, **payload})  # type: ignore[arg-type]
+    for event_type, payload in PAYLOADS.items()
+)
+ORDER_CREATED, DELIVERY_SCHEDULED = SAMPLES[0], SAMPLES[10]
