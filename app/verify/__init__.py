@@ -1,0 +1,107 @@
+"""An independent check of the whole system: folds what is stored, and compares it with what is published and served.
+
+It imports nothing of the rules, the projections or the engine: what they get wrong together, it finds.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from time import monotonic
+
+from app.config import Settings
+from app.verify import effects, history
+from app.verify.compare import compare_row, extra_rows
+from app.verify.database import Database
+from app.verify.decoding import Decoder
+from app.verify.expected import Row, order_path, rows
+from app.verify.http import NoAnswerError, Services
+from app.verify.kafka import KafkaReader
+from app.verify.model import Case, Difference, Report
+from app.verify.quiet import Quiet
+from app.verify.topics import Events, Letters, changelog_paths
+
+__all__ = ["Difference", "Report", "run"]
+
+
+async def run(settings: Settings, *, timeout: float, announce: Callable[[str], None] = lambda _: None) -> Report:
+    """Waits up to `timeout` seconds for quiet, then checks everything; `announce` is told what is being done.
+
+    `SetupError` or `NoAnswerError` when a source cannot be read at all.
+    """
+    started = monotonic()
+    async with AsyncExitStack() as stack:
+        check = _Check(
+            settings,
+            KafkaReader(settings.kafka),
+            await stack.enter_async_context(Database(settings.postgres)),
+            await stack.enter_async_context(Services()),
+        )
+        announce("waiting for quiet")
+        not_quiet = await check.quiet(timeout)
+        announce("reading store, topics and ledgers")
+        await check.collect()
+        announce("comparing every row")
+        await check.compare()
+    return check.report(not_quiet, monotonic() - started)
+
+
+class _Check:
+    def __init__(self, settings: Settings, kafka: KafkaReader, database: Database, services: Services) -> None:
+        self._settings, self._kafka, self._database, self._services = settings, kafka, database, services
+        self._cases: dict[str, Case] = {}
+        self._rows: dict[str, Row] = {}
+        self._letters = Letters()
+        self._found: list[Difference] = []
+
+    async def quiet(self, timeout: float) -> tuple[str, ...]:
+        return await Quiet(self._kafka, self._database, self._services).wait(timeout)
+
+    async def collect(self) -> None:
+        """Every source into the cases."""
+        decoder = Decoder()
+        self._cases = await self._database.cases(decoder)
+        await asyncio.to_thread(self._letters.read, self._kafka)
+        events = Events(decoder, self._cases, self._letters)
+        self._found += await asyncio.to_thread(events.read, self._kafka)
+        provider, carrier = self._settings.provider, self._settings.carrier
+        for case_field, held in (
+            ("charges", await self._services.ledger(provider, "charged", "refunded")),
+            ("deliveries", await self._services.ledger(carrier, "scheduled", "cancelled", "delivery_id")),
+            ("reservations", await self._database.reservations()),
+        ):
+            for order_id, of_order in held.items():
+                case = self._cases.setdefault(order_id, Case(order_id=order_id))
+                setattr(case, case_field, of_order)
+
+    async def compare(self) -> None:
+        """Histories, effects, stock; then every row over HTTP, and what the changelogs hold beyond."""
+        for case in self._cases.values():
+            self._found += [*history.check(case), *effects.check(case)]
+        self._found += effects.check_stock(await self._database.stock(), self._cases.values())
+        self._rows = rows(self._cases.values())
+        explained = {order_path(order_id) for order_id in self._cases}
+        held = await asyncio.to_thread(changelog_paths, self._kafka)
+        self._found += extra_rows(held, self._rows, explained)
+        await self._services.each(self._rows, self._compare_row)
+
+    async def _compare_row(self, path: str) -> None:
+        try:
+            served = await self._services.get(self._settings.api + path)
+        except NoAnswerError as error:
+            self._found.append(Difference("row-unreadable", path, "an answer", str(error)))
+        else:
+            self._found += compare_row(path, self._rows[path], served, self._cases)
+
+    def report(self, not_quiet: tuple[str, ...], seconds: float) -> Report:
+        placed = [case for case in self._cases.values() if case.stored]
+        return Report(
+            orders=len(placed),
+            confirmed=sum(case.outcomes == ["confirmed"] for case in placed),
+            cancelled=sum(case.outcomes == ["cancelled"] for case in placed),
+            rows=len(self._rows),
+            dead_letters=self._letters.count,
+            blocked=tuple(sorted(case.order_id for case in placed if case.dead_in)),
+            not_quiet=not_quiet,
+            differences=tuple(self._found),
+            seconds=round(seconds, 3),
+        )

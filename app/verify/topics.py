@@ -1,0 +1,119 @@
+"""Reads the topics into cases: the published events, the services' answers, the dead letters; and the changelogs."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from app.verify.decoding import Decoder
+from app.verify.expected import customer_path, order_path, product_path, sales_path
+from app.verify.kafka import KafkaReader
+from app.verify.model import ORDERS, TOPICS, Case, Difference, Event
+from app.verify.quiet import SOURCES, group_of
+
+Record: TypeAlias = tuple[str, int, int]
+NOWHERE: Record = ("", -1, -1)
+
+# A table's changelog: how many parts its keys have, and the path that serves the row of a key.
+TABLES: dict[str, tuple[int, Callable[..., str]]] = {
+    "order_summaries": (1, order_path),
+    "customer_orders": (2, lambda customer_id, _order_id: customer_path(customer_id)),
+    "daily_sales": (2, sales_path),
+    "product_demand": (1, product_path),
+}
+
+
+class Letters:
+    """The dead letters of every group: which records they are, and which keys they have."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.groups_of_record: dict[Record, set[str]] = defaultdict(set)
+        self.groups_of_key: dict[bytes, set[str]] = defaultdict(set)
+
+    def read(self, kafka: KafkaReader) -> None:
+        for message in kafka.records([f"{group_of(topology)}-dlq" for topology in SOURCES]):
+            group = message.topic().removesuffix("-dlq")
+            headers = dict(message.headers() or ())
+            self.count += 1
+            self.groups_of_record[_origin(headers)].add(group)
+            if message.key() is not None:
+                self.groups_of_key[message.key()].add(group)
+
+
+class Events:
+    """Sorts the records of the events' topics into the cases of their orders."""
+
+    def __init__(self, decoder: Decoder, cases: dict[str, Case], letters: Letters) -> None:
+        self._decoder, self._cases, self._letters = decoder, cases, letters
+        self._stored = set(cases)
+
+    def read(self, kafka: KafkaReader) -> list[Difference]:
+        """Fills the cases; the records that are no events and are missing among the dead letters."""
+        found: list[Difference] = []
+        for message in kafka.records(TOPICS):
+            record = message.topic(), message.partition(), message.offset()
+            event = self._event(record, message)
+            if event is None:
+                found += self._unread(record)
+            else:
+                self._sort(record[0], event)
+        for order_id, case in self._cases.items():
+            case.dead_in = self._letters.groups_of_key.get(order_id.encode(), set())
+        return found
+
+    def _event(self, record: Record, message: Any) -> Event | None:
+        """None: bytes that are no event, an event under another key, or a dead letter of no stored order."""
+        event = self._decoder.decode(record[0], message.value())
+        if event is None or message.key() != event["order_id"].encode():
+            return None
+        known = event["order_id"] in self._stored
+        return event if known or record not in self._letters.groups_of_record else None
+
+    def _sort(self, topic: str, event: Event) -> None:
+        case = self._cases.setdefault(event["order_id"], Case(order_id=event["order_id"]))
+        if topic == ORDERS:
+            # its fields are those of the stored event, or its bytes differ and tell so
+            kept = ("event_id", "order_id", "version", "type", "raw")
+            case.published.append({name: event[name] for name in kept})
+        else:
+            del event["raw"]
+            case.answers.setdefault(topic, []).append(event)
+
+    def _unread(self, record: Record) -> Iterator[Difference]:
+        readers = {group_of(topology) for topology, sources in SOURCES.items() if record[0] in sources}
+        missing = readers - self._letters.groups_of_record.get(record, set())
+        if missing:
+            place = f"{record[0]}[{record[1]}]@{record[2]}"
+            yield Difference("letter-missing", place, "a dead letter of each reader", f"none of {sorted(missing)}")
+
+
+def changelog_paths(kafka: KafkaReader) -> set[str]:
+    """The path of every row that the changelogs of the views hold."""
+    live: set[str] = set()
+    for table, (parts, path) in TABLES.items():
+        rows: dict[bytes, bool] = {}
+        for message in kafka.records([f"orderflow-order-views-{table}-changelog"]):
+            rows[message.key()] = message.value() is not None
+        live |= {path(*key_parts(key, parts)) for key, present in rows.items() if present}
+    return live
+
+
+def key_parts(key: bytes, parts: int) -> list[str]:
+    """A row's key taken apart: each part but the last stands behind its length (two bytes)."""
+    found: list[str] = []
+    for _ in range(parts - 1):
+        length = int.from_bytes(key[:2], "big")
+        found.append(key[2 : 2 + length].decode())
+        key = key[2 + length :]
+    return [*found, key.decode()]
+
+
+def _origin(headers: dict[str, bytes]) -> Record:
+    """Where the record stood that became the letter (KIP-1034); of a header given twice the last counts."""
+    topic, partition, offset = (
+        headers.get(f"__streams.errors.{name}", b"") for name in ("topic", "partition", "offset")
+    )
+    try:
+        return topic.decode(), int(partition), int(offset)
+    except ValueError:
+        return NOWHERE
