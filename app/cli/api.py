@@ -1,0 +1,57 @@
+"""`orderflow api`: the command API and the gateway to the views, on `ORDERFLOW_HOST`:`ORDERFLOW_PORT`."""
+
+import asyncio
+import time
+
+import typer
+import uvicorn
+
+from app.config import Settings, load
+from app.domain.events import Micros
+from app.eventstore.postgres import PostgresEventStore
+from app.observability.log import setup
+from app.serde.codec import event_codec
+from app.serde.lock import committed_registry
+from app.serde.topics import ORDERS_EVENTS
+from app.streaming.names import group_id
+from app.web.api import create_app
+from app.web.gateway import Gateway, new_client
+from app.web.owners import GroupDirectory, loopback_only, no_link_local
+
+VIEWS_TOPOLOGY = "order-views"
+GRACE_SECONDS = 5  # for requests under way when the process is told to end
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep an idle connection
+
+cli = typer.Typer(help="Run the command API and the gateway to the views.")
+
+
+@cli.command()
+def api() -> None:
+    """Take commands at /orders, serve views at /views, describe both at /docs. Ends on SIGINT or SIGTERM."""
+    settings = load()
+    setup(settings.log_level)
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    codec = event_codec(committed_registry(), ORDERS_EVENTS)
+    # a gateway that only this machine can ask calls only this machine's workers
+    allowed = loopback_only if loopback_only(settings.host) else no_link_local
+    directory = GroupDirectory(settings.kafka, group_id(VIEWS_TOPOLOGY), allowed)
+    async with PostgresEventStore(settings.postgres, codec) as store, new_client() as client:
+        app = create_app(store, Gateway(directory, settings.partitions, client), _now)
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        await uvicorn.Server(config).serve()
+
+
+def _now() -> Micros:
+    return time.time_ns() // 1_000

@@ -1,0 +1,93 @@
+"""The bodies of the command API: what a request may hold, and the answers. The OpenAPI page is made from these."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.domain.limits import MAX_ITEMS, MAX_QUANTITY, MAX_TEXT
+
+_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
+_NAME = r"^[^\p{C}\p{Zl}\p{Zp}/\\]*[^\p{C}\p{Zl}\p{Zp}/\\.][^\p{C}\p{Zl}\p{Zp}/\\]*$"
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("takes a moment of RFC 3339 with its offset, like 2011-10-06T15:20:00Z")
+    return datetime.fromisoformat(value.upper())
+
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=64, pattern=_NAME, description="Printable, without slashes, not only dots.")
+]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+
+
+class Body(BaseModel):
+    """Unknown members are refused: a misspelt one must not be lost in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ItemBody(Body):
+    """One line of an order."""
+
+    sku: Name
+    quantity: Annotated[int, Field(strict=True, ge=1, le=MAX_QUANTITY)]
+    unit_price_minor: Annotated[int, Field(strict=True, ge=0, le=10**12, description="In the smallest unit: pence.")]
+
+
+class NewOrder(Body):
+    """`order_id` is made from the `Idempotency-Key`, or at random, when it is not given."""
+
+    order_id: UUID | None = None
+    customer_id: Name
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["GBP"])]
+    reference: Annotated[str, Field(max_length=64, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")] = ""
+    items: Annotated[list[ItemBody], Field(min_length=1, max_length=MAX_ITEMS)]
+    fulfilment: Literal["choreography", "orchestration"] = "choreography"
+    placed_at: Annotated[Moment | None, Field(description="When the customer placed it; now, if not given.")] = None
+
+
+class Cancellation(Body):
+    """Why the customer cancels."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")] = "customer"
+
+
+class OrderBody(Body):
+    """An order as its events up to `version` make it."""
+
+    order_id: str
+    version: int
+    status: Literal["pending", "confirmed", "cancelled"]
+    customer_id: str
+    currency: str
+    reference: str
+    fulfilment: Literal["choreography", "orchestration"]
+    items: list[ItemBody]
+    total_minor: int
+    placed_at: datetime
+    reason: Annotated[str, Field(description="Why it was cancelled; else empty.")]
+
+
+class Mistake(Body):
+    """One thing that a request must mend."""
+
+    at: Annotated[str, Field(examples=["items.0.quantity"])]
+    message: str
+
+
+class ProblemBody(BaseModel):
+    """Every error answer (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    expected: Annotated[int | None, Field(description="Of VERSION_CONFLICT: the version in If-Match.")] = None
+    actual: Annotated[int | None, Field(description="Of VERSION_CONFLICT: the version that the order has.")] = None
+    errors: Annotated[list[Mistake] | None, Field(description="Of REQUEST_INVALID.")] = None

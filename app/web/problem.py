@@ -1,0 +1,64 @@
+"""Failures as problem details (RFC 9457): the one form of every error answer, whichever process gives it."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from app.errors import OrderflowError
+
+MEDIA_TYPE = "application/problem+json"
+
+# code -> HTTP status and title; the codes of views are those of Kafka Streams
+CODES: Mapping[str, tuple[int, str]] = {
+    "REQUEST_INVALID": (422, "The request does not say what it should"),
+    "REQUEST_UNREADABLE": (400, "The request cannot be read"),
+    "BODY_TOO_LARGE": (413, "The body is larger than this service takes"),
+    "NOT_OFFERED": (422, "This is not offered"),
+    "KEY_REUSED": (422, "The idempotency key belongs to another command"),
+    "VERSION_CONFLICT": (412, "The order is not at the expected version"),
+    "ORDER_UNKNOWN": (404, "No such order"),
+    "ORDER_EXISTS": (409, "The order exists already"),
+    "ORDER_ENDED": (409, "The order is confirmed or cancelled"),
+    "ORDER_ORCHESTRATED": (409, "The order takes no more items"),
+    "ORDER_INVALID": (422, "The order would break a limit"),
+    "UNAVAILABLE": (503, "The service cannot answer now"),
+    "NOT_FOUND": (404, "Nothing is at this address"),
+    "METHOD_NOT_ALLOWED": (405, "The address does not take this method"),
+    "INTERNAL": (500, "The service failed"),
+    "DOES_NOT_EXIST": (404, "The view has no such row"),
+    "NOT_ACTIVE": (503, "No worker serves this row now"),
+    "STORE_EXCEPTION": (500, "The row cannot be read"),
+}
+
+RETRY_AFTER_SECONDS = 1
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What went wrong (`code`, one of `CODES`), what to do (`detail`), and what a program needs to act (`extras`)."""
+
+    code: str
+    detail: str
+    extras: Mapping[str, object] = {}
+
+    @property
+    def status(self) -> int:
+        return CODES[self.code][0]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer: those that may succeed later say when."""
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)} if self.status == 503 else {}
+
+    def body(self) -> bytes:
+        status, title = CODES[self.code]
+        kind = "urn:orderflow:problem:" + self.code.lower().replace("_", "-")
+        members = {"type": kind, "title": title, "status": status, "detail": self.detail, "code": self.code}
+        return msgspec.json.encode(members | dict(self.extras))
+
+
+class ProblemError(OrderflowError):
+    """Ends a request with `problem` as its answer."""
+
+    def __init__(self, code: str, detail: str, **extras: object) -> None:
+        super().__init__(detail)
+        self.problem = Problem(code, detail, extras)

@@ -1,0 +1,147 @@
+"""The table of views: the address of each, the rows behind it, and what is shown of them.
+
+The gateway finds with it the partition of a row, a worker the row itself; both know a view by this table only.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, TypeAlias
+from urllib.parse import quote, urlencode
+
+import msgspec
+from aiokafka.partitioner import murmur2
+
+from app.projections import customer_orders, daily_sales, product_demand
+from app.projections.order_summaries import OrderSummary
+from app.web import moments
+from app.web.problem import ProblemError
+
+Params: TypeAlias = Mapping[str, str]
+Shown: TypeAlias = dict[str, Any]
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """One view. With `scan` its rows are all whose key begins with `row_key`, else the one row under it."""
+
+    name: str
+    summary: str
+    path: str
+    query_parameters: tuple[str, ...] = ()
+    table: str
+    scan: bool = False
+    partition_key: Callable[[Params], str]
+    row_key: Callable[[Params], tuple[str, ...]]
+    render: Callable[[Params, Sequence[Any]], Shown | None]
+    """What is shown of the rows; None when they show nothing yet."""
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+    def match(self, path: str, query: Mapping[str, str]) -> Params | None:
+        """The parameters in a decoded path and its query; None when the path is not this view's."""
+        wanted, given = self.path.split("/"), path.split("/")
+        pairs = list(zip(wanted, given, strict=False))
+        if len(wanted) != len(given) or any(not (a == b or (a[:1] == "{" and b)) for a, b in pairs):
+            return None
+        return self.params({a[1:-1]: b for a, b in pairs if a[:1] == "{"}, query)
+
+    def params(self, path_params: Mapping[str, str], query: Mapping[str, str]) -> Params:
+        """Both together; a `ProblemError` when a query parameter is missing."""
+        missing = [name for name in self.query_parameters if not query.get(name)]
+        if missing:
+            raise ProblemError("REQUEST_INVALID", f"{self.path} takes ?{missing[0]}=; say which one you mean")
+        return {**path_params, **{name: query[name] for name in self.query_parameters}}
+
+    def target(self, params: Params) -> str:
+        """The path and query that ask a worker for this row."""
+        path = self.path.format_map({name: quote(params[name], safe="") for name in self.path_parameters})
+        query = urlencode({name: params[name] for name in self.query_parameters})
+        return f"{path}?{query}" if query else path
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Where every producer of the system puts `key` (Java's default partitioner, librdkafka's murmur2_random)."""
+    hashed: int = murmur2(key.encode())
+    return (hashed & 0x7FFFFFFF) % partitions
+
+
+def _shown(row: Any, names: Sequence[str]) -> Shown:
+    return {name: getattr(row, name) for name in names}
+
+
+def _order(_: Params, rows: Sequence[OrderSummary]) -> Shown | None:
+    # a row that has only heard of payments, stock or delivery is of no order yet
+    if not rows or not rows[0].exists:
+        return None
+    return _listed(rows[0], _ORDER) | {"lines": [_shown(line, ("sku", "quantity")) for line in rows[0].lines]}
+
+
+def _orders(params: Params, rows: Sequence[customer_orders.Row]) -> Shown | None:
+    listed = [_listed(row, _LISTED) for row in sorted(rows, key=lambda row: (row.placed_at, row.order_id))]
+    return {"customer_id": params["customer_id"], "orders": listed} if listed else None
+
+
+def _sums(params: Params, rows: Sequence[daily_sales.Row | product_demand.Row]) -> Shown | None:
+    return dict(params) | _shown(rows[0], rows[0].__struct_fields__) if rows else None
+
+
+def _listed(row: OrderSummary | customer_orders.Row, names: Sequence[str]) -> Shown:
+    return _shown(row, names) | {"placed_at": moments.text(row.placed_at or 0)}
+
+
+_LISTED = ("order_id", "reference", "status", "currency", "total_minor")
+_ORDER = (
+    *_LISTED,
+    "customer_id",
+    "item_count",
+    "version",
+    "reason",
+    "charged_minor",
+    "refunded_minor",
+    "reserved_versions",
+    "released_versions",
+    "delivery",
+    "delivery_id",
+)
+
+VIEWS: tuple[View, ...] = (
+    View(
+        name="order",
+        summary="What became of an order",
+        path="/views/orders/{order_id}",
+        table="order_summaries",
+        partition_key=itemgetter("order_id"),
+        row_key=lambda params: (params["order_id"],),
+        render=_order,
+    ),
+    View(
+        name="customer-orders",
+        summary="The orders of a customer, oldest first",
+        path="/views/customers/{customer_id}/orders",
+        table="customer_orders",
+        scan=True,
+        partition_key=itemgetter("customer_id"),
+        row_key=lambda params: (params["customer_id"],),
+        render=_orders,
+    ),
+    View(
+        name="daily-sales",
+        summary="What was ordered on a day (UTC) in a currency, and what became of it",
+        path="/views/sales/{day}",
+        query_parameters=("currency",),
+        table="daily_sales",
+        partition_key=itemgetter("day"),
+        row_key=lambda params: (params["day"], params["currency"]),
+        render=_sums,
+    ),
+    View(
+        name="product-demand",
+        summary="How much of a product was ordered, and what became of it",
+        path="/views/products/{sku}/demand",
+        table="product_demand",
+        partition_key=itemgetter("sku"),
+        row_key=lambda params: (params["sku"],),
+        render=_sums,
+    ),
+)
