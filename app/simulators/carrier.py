@@ -1,0 +1,27 @@
+"""The carrier: schedules each key at most once; a cancelled delivery stays cancelled, a voided key never scheduled."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from app.simulators.party import Party
+from app.simulators.planted import REFUSED_DELIVERY
+
+
+class DeliveryTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    customer_id: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+CARRIER = Party(
+    name="carrier",
+    resource="deliveries",
+    undo="cancel",
+    terms=DeliveryTerms,
+    done="scheduled",
+    undone="cancelled",
+    effect_id="delivery_id",
+    undone_list="deliveries",
+    undone_fields=("order_version", "delivery_id"),
+    refused_prefix=REFUSED_DELIVERY,
+)

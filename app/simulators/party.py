@@ -1,0 +1,94 @@
+"""What the simulated parties share: the rules of a key, and the words in which one party tells them."""
+
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+import msgspec
+
+from app.simulators.faults import Faults
+from app.simulators.ledger import Entry, Ledger
+from app.simulators.planted import refusal
+
+REFUSED, VOIDED = "refused", "voided"
+
+
+class Party(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of one party. `PUT /{resource}/{order_id}/{order_version}` asks for an effect, and
+    `POST /{resource}/{order_id}/{undo}` undoes and voids.
+
+    `terms` is the body that asks for an effect, `undone_fields` what the answer to an undo tells of each one.
+    """
+
+    name: str
+    resource: str
+    undo: str
+    terms: type[msgspec.Struct]
+    done: str
+    undone: str
+    effect_id: str
+    undone_list: str
+    undone_fields: tuple[str, ...]
+    refused_prefix: str
+
+    def outcome(self, entry: Entry) -> Mapping[str, str]:
+        """The answer to whoever asks for the effect of this key, now or again."""
+        if entry.state == self.done:
+            return {"outcome": self.done, self.effect_id: entry.effect_id}
+        if entry.state == REFUSED:
+            return {"outcome": REFUSED, "reason": entry.reason}
+        return {"outcome": VOIDED}
+
+    def listed(self, entry: Entry) -> dict[str, str | int]:
+        """The entry as the ledger shows it."""
+        shown = {"order_id": entry.order_id, "order_version": entry.order_version, "state": entry.state, **entry.terms}
+        extra = {self.effect_id: entry.effect_id, "reason": entry.reason}
+        return {**shown, **{name: value for name, value in extra.items() if value}}
+
+
+class OtherTermsError(Exception):
+    """The key has been used with other terms: a mistake of the caller, who would not get what it asks for."""
+
+
+class Desk:
+    """Decides what becomes of keys. Its methods run within `Ledger.settle`."""
+
+    def __init__(self, party: Party, ledger: Ledger, faults: Faults) -> None:
+        self._party, self._ledger, self._faults = party, ledger, faults
+
+    def ask(self, order_id: str, order_version: int, terms: Mapping[str, str | int]) -> Entry:
+        """Gives the key its effect or its refusal, once; then the same entry to every repetition."""
+        entry = self._ledger.find(order_id, order_version)
+        if entry is None:
+            entry = self._first(order_id, order_version, terms)
+            self._ledger.write(entry)
+        elif entry.terms and entry.terms != terms:
+            raise OtherTermsError(f"the key was used with {dict(entry.terms)}")
+        return entry
+
+    def undo(self, order_id: str, order_versions: Sequence[int]) -> list[Entry]:
+        """Undoes what the keys did and voids them all, unknown ones too. Those undone, now or before, by version."""
+        entries = [self._undone(order_id, version) for version in sorted(set(order_versions))]
+        return [entry for entry in entries if entry.state == self._party.undone]
+
+    def _first(self, order_id: str, order_version: int, terms: Mapping[str, str | int]) -> Entry:
+        customer_id = str(terms["customer_id"])
+        reason = refusal(customer_id, self._party.refused_prefix)
+        if reason is None and self._faults.take("refuse", order_id, customer_id):
+            reason = "refused-by-fault"
+        if reason is not None:
+            return Entry(order_id=order_id, order_version=order_version, state=REFUSED, reason=reason, terms=terms)
+        return Entry(
+            order_id=order_id, order_version=order_version, state=self._party.done, effect_id=str(uuid4()), terms=terms
+        )
+
+    def _undone(self, order_id: str, order_version: int) -> Entry:
+        entry = self._ledger.find(order_id, order_version)
+        if entry is None:
+            undone = Entry(order_id=order_id, order_version=order_version, state=VOIDED)
+        elif entry.state in (self._party.undone, VOIDED):
+            return entry
+        else:
+            state = self._party.undone if entry.state == self._party.done else VOIDED
+            undone = msgspec.structs.replace(entry, state=state)
+        self._ledger.write(undone)
+        return undone
