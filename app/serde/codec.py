@@ -56,6 +56,10 @@ class EventCodec:
             encoder = self._encoders[type(event)] = self._encoder(type(event))
         return encoder(event)
 
+    def key(self, event: Event) -> bytes:
+        """The key that a record of this event has."""
+        return event.order_id.encode()
+
     def _decoder(self, header: bytes) -> Callable[[bytes], Event]:
         parsed = parsed_schema(_plain(self._registry.schema(_schema_id(header)).schema))
         event_type = self._types.get(parsed["name"])

@@ -22,7 +22,8 @@ MAX_QUANTITY = 1_000_000
 MAX_MINOR = 10_000_000_000_000
 MAX_MICROS = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
-Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Uuid = Annotated[str, Meta(min_length=36, max_length=36)]
 Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -35,10 +36,11 @@ _BY_NAME: dict[str, Any] = {
     "order_id": Uuid,
     "correlation_id": Uuid,
     "causation_id": Uuid,
+    "customer_id": Name,
+    "delivery_id": Name,
     "currency": Currency,
     "version": Version,
     "order_version": Version,
-    "quantity": Quantity,
     "occurred_at": Instant,
     "placed_at": Instant,
 }
@@ -48,13 +50,21 @@ _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 _BREAKS_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 
 
+class BoundedItem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An `Item` with its limits."""
+
+    sku: Name
+    quantity: Quantity
+    unit_price_minor: Minor
+
+
 class Limits:
     """The limits of one event type. Both checks raise `InvalidEventError`; both must have passed."""
 
     def __init__(self, event_type: type[Event]) -> None:
         hints = get_type_hints(event_type)
         self._name, self._bounded = event_type.__name__, _bounded(event_type)
-        self._texts_of = _all_of([name for name, hint in hints.items() if hint is str and name not in _BY_NAME])
+        self._texts_of = _all_of([name for name in hints if _bounded_field(name, hints[name]) in (Name, Text)])
         self._items_of = _items_of(hints)
 
     def check_fields(self, fields: object) -> None:
@@ -102,9 +112,9 @@ def _bounded_field(name: str, hint: Any) -> Any:
     if hint is int:
         return Minor
     if hint is Item:
-        return _bounded(Item)
+        return BoundedItem
     if hint == tuple[Item, ...]:
-        return Annotated[list[_bounded(Item)], Meta(min_length=1, max_length=MAX_ITEMS)]  # type: ignore[misc]
+        return Annotated[list[BoundedItem], Meta(min_length=1, max_length=MAX_ITEMS)]
     return hint
 
 
