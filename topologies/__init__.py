@@ -1,0 +1,1 @@
+"""The deployable topologies: what each reads, runs, writes. Wiring only."""

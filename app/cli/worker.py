@@ -1,0 +1,145 @@
+"""`orderflow worker NAME`: one replica of a topology. Composes settings, gateways, engine and web."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from datetime import datetime
+from functools import partial
+
+import typer
+
+from app.commands.decisions import Decisions
+from app.commands.service import Commands
+from app.config import Settings, load
+from app.errors import SetupError
+from app.eventstore.postgres import PostgresEventStore
+from app.gateways.carrier import HttpCarrier
+from app.gateways.provider import HttpProvider
+from app.gateways.warehouse import PostgresWarehouse
+from app.observability.log import logger, setup
+from app.serde.codec import event_codec
+from app.serde.lock import committed_registry
+from app.serde.topics import ORDERS_EVENTS
+from app.streaming.faust.app import Membership, faust_app
+from app.streaming.faust.private import Heartbeats
+from app.streaming.kafka import topics
+from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.offsets import Start
+from app.streaming.kafka.status import WorkerStatus
+from app.streaming.kafka.worker import Worker, now_us
+from app.streaming.reactions import Gateway
+from app.streaming.reader import Reader
+from app.streaming.topology import Topology
+from app.web import worker_pages
+from topologies import catalogue, fulfilment, inventory, payments, shipping
+
+cli = typer.Typer(help="Run one replica of a topology.")
+log = logger(__name__)
+
+STOP_S = 10.0
+
+
+@cli.command()
+def worker(
+    name: str = typer.Argument(help="The topology, such as order-views."),
+    begin: str = typer.Option(None, "--from", help="Where a new group starts: earliest, latest or an ISO time."),
+) -> None:
+    """Run until SIGTERM or SIGINT; then what is done is committed, within 10 s."""
+    settings = load()
+    setup(settings.log_level)
+    asyncio.run(_serve(name, settings, _start(begin)))
+
+
+def _start(text: str | None) -> Start | None:
+    if text is None or text == "earliest" or text == "latest":
+        return text  # type: ignore[return-value]  # one of the literals
+    try:
+        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except ValueError:
+        raise SetupError(f"--from takes earliest, latest or an ISO time, not {text!r}") from None
+
+
+async def _serve(name: str, settings: Settings, start: Start | None) -> None:
+    async with _gateway(name, settings) as gateway:
+        topology = catalogue.build(name, settings, gateway)
+        await asyncio.to_thread(topics.check, settings.kafka, topology.topics(), settings.partitions)
+        clients = Clients(settings.kafka, topology.group)
+        worker = Worker(topology, clients, settings.data, settings.commit_interval_ms / 1000, start)
+        await _run(topology, worker, settings)
+
+
+@contextlib.asynccontextmanager
+async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | None]:
+    """What the topology acts through, open while it runs."""
+    if name == fulfilment.NAME:
+        async with PostgresEventStore(settings.postgres, event_codec(committed_registry(), ORDERS_EVENTS)) as store:
+            yield Decisions(Commands(store, now_us))
+        return
+    limit_s = settings.gateway_timeout
+    party: HttpProvider | PostgresWarehouse | HttpCarrier
+    if name == payments.NAME:
+        party = HttpProvider(settings.provider, limit_s)
+    elif name == inventory.NAME:
+        party = PostgresWarehouse(settings.postgres, limit_s)
+    elif name == shipping.NAME:
+        party = HttpCarrier(settings.carrier, limit_s)
+    else:
+        yield None
+        return
+    try:
+        yield party
+    finally:
+        await party.close()
+
+
+async def _run(topology: Topology, worker: Worker, settings: Settings) -> None:
+    member = settings.name or f"{topology.name}-{os.getpid()}"
+    app = faust_app(topology, worker, _membership(member, settings))
+    is_member = partial(_is_member, app.heartbeats, settings.session_timeout)
+    reader = Reader(worker.owned.get, worker.fetcher.ends, is_member)
+    status = WorkerStatus(member, worker, is_member)
+    worker_pages.mount(app, member, settings.partitions, reader, status, set(topology.tables))
+
+    told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _tell, told)
+    app.finalize()
+    await app.start()
+    log.info("worker.started", topology=topology.name, worker=member, port=settings.port)
+    running: asyncio.Future[None] = asyncio.create_task(worker.run())
+    try:
+        await asyncio.wait({running, told, worker.failed}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in (worker.failed, running):
+            if ended.done():
+                ended.result()
+    finally:
+        running.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await worker.stop()
+                await app.stop()
+        log.info("worker.stopped", topology=topology.name, worker=member)
+
+
+def _tell(told: asyncio.Future[None]) -> None:
+    if not told.done():
+        told.set_result(None)
+
+
+def _is_member(heartbeats: Heartbeats, session_timeout_s: float) -> bool:
+    return heartbeats.age_s() < session_timeout_s
+
+
+def _membership(name: str, settings: Settings) -> Membership:
+    return Membership(
+        bootstrap=settings.kafka,
+        name=name,
+        url=settings.advertised_url or f"http://{settings.host}:{settings.port}",
+        host=settings.host,
+        port=settings.port,
+        partitions=settings.partitions,
+        session_timeout_s=settings.session_timeout,
+        directory=settings.data,
+    )

@@ -1,0 +1,57 @@
+"""The one failure boundary of a task: turns an error of a record into a retry or a dead letter, and blocks its key."""
+
+from collections.abc import Callable
+
+from app.observability.log import logger
+from app.streaming.failures import Attempt, Retry, RetryPolicy, dead_letter, decide, retry_record
+from app.streaming.parking import Parking
+from app.streaming.record import Record
+from app.streaming.state import TaskState
+from app.streaming.timers import Timers
+
+log = logger(__name__)
+
+
+class Boundary:
+    """What it produces and blocks is part of the same checkpoint that moves past the record."""
+
+    def __init__(
+        self,
+        group: str,
+        partition: int,
+        policy: RetryPolicy,
+        state: TaskState,
+        parking: Parking,
+        timers: Timers | None,
+        now_us: Callable[[], int],
+    ) -> None:
+        self.group, self.partition, self.policy = group, partition, policy
+        self.state, self.parking, self.timers, self.now_us = state, parking, timers, now_us
+
+    def failed(self, record: Record, attempt: Attempt, error: Exception) -> None:
+        """The record's handling raised: send it on, and keep the order of its key behind it."""
+        now_ms = self.now_us() // 1000
+        action = decide(error, attempt.number, self.policy)
+        if isinstance(action, Retry):
+            log.info("record.retried", **self._fields(record, attempt, error), delay_ms=action.delay_ms)
+            output = retry_record(self.group, record, self.partition, attempt, action.delay_ms, now_ms)
+        else:
+            log.warning("record.dead_lettered", **self._fields(record, attempt, error), reason=action.reason)
+            output = dead_letter(self.group, record, self.partition, attempt, error, action.reason, now_ms)
+        self.state.outputs.append(output)
+        if record.key is not None:
+            if isinstance(action, Retry):
+                self.parking.block(record.key, record, attempt.number + 1)
+            elif action.blocks:
+                self.parking.block(record.key, record, attempt.number, dead=True)
+
+    def _fields(self, record: Record, attempt: Attempt, error: Exception) -> dict[str, object]:
+        return {
+            "group": self.group,
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "key": (record.key or b"").decode(errors="replace"),
+            "attempt": attempt.number,
+            "error": f"{type(error).__name__}: {error}"[:500],
+        }

@@ -1,0 +1,47 @@
+"""Errors of the engine, under the one tree of `app.errors`."""
+
+from app.errors import OrderflowError, PermanentError, PoisonError, SetupError, TransientError
+
+
+class NoKeyError(PoisonError):
+    """A record without a key belongs to nobody: it blocks nothing."""
+
+
+class KeyMismatchError(PoisonError):
+    """The record's key is not the key of the event inside: it may not block the key it claims."""
+
+
+class RetryRecordError(PoisonError):
+    """A record in a retry topic that this group did not write."""
+
+
+class InternalValueError(PoisonError):
+    """A value in an internal topic that this topology did not write."""
+
+
+class TooLargeError(PermanentError):
+    """A row or an output over the limit, found before anything of its record is produced."""
+
+
+class ReactionTimeoutError(TransientError):
+    """A reaction took longer than a checkpoint may wait; its late answer is ignored."""
+
+
+class NotActiveError(OrderflowError):
+    """This worker cannot answer for the partition now: not its owner, restoring, or cut off from its group."""
+
+
+class TopologyChangedError(SetupError):
+    """The declared tables or sources are not those that the group's progress was made with."""
+
+
+class OffsetsExpiredError(SetupError):
+    """The group has rows but no committed offsets: where it stood is unknown."""
+
+
+class StartRequiredError(SetupError):
+    """A topology that acts on the outside world was not told where to start."""
+
+
+class TopicError(SetupError):
+    """A topic is missing or is not as the topology needs it."""

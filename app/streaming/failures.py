@@ -1,0 +1,121 @@
+"""Decides where a failed record goes, and what it carries there. Pure: no Kafka, no clock."""
+
+import traceback
+from typing import TypeAlias
+
+import msgspec
+
+from app.errors import TransientError
+from app.streaming.errors import KeyMismatchError, NoKeyError, RetryRecordError
+from app.streaming.names import dlq_topic, retry_topic
+from app.streaming.record import Headers, Output, Record
+
+STACK_LIMIT = 8 * 1024
+TEXT_LIMIT = 1024
+KIP = "__streams.errors."  # KIP-1034
+OURS = "__orderflow."
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """Attempt n that fails transiently is repeated after `delays_ms[n - 1]`; past the last delay it is exhausted."""
+
+    delays_ms: tuple[int, ...]
+
+    def exhausted(self, attempt: int) -> bool:
+        return attempt > len(self.delays_ms)
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """The `number`th handling of a record, from 1; `first_failed_at_ms` is 0 until it has failed."""
+
+    number: int = 1
+    first_failed_at_ms: int = 0
+
+
+class Retry(msgspec.Struct, frozen=True):
+    delay_ms: int
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """`blocks`: later records of the key wait until an operator has redriven or discarded this one."""
+
+    reason: str
+    blocks: bool
+
+
+Action: TypeAlias = Retry | DeadLetter
+
+
+def decide(error: BaseException, attempt: int, policy: RetryPolicy) -> Action:
+    """Transient errors are retried while delays are left; all others are dead letters at once."""
+    if isinstance(error, TransientError):
+        if policy.exhausted(attempt):
+            return DeadLetter("max-retries-exceeded", blocks=True)
+        return Retry(policy.delays_ms[attempt - 1])
+    blocks = not isinstance(error, NoKeyError | KeyMismatchError | RetryRecordError)
+    return DeadLetter(getattr(error, "reason", "non-retryable"), blocks)
+
+
+def retry_record(group: str, record: Record, partition: int, attempt: Attempt, delay_ms: int, now_ms: int) -> Output:
+    """The record on its way to its next attempt: original headers first, then where it comes from."""
+    ours = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp_ms,
+        "attempt": attempt.number + 1,
+        "first.failed.at": attempt.first_failed_at_ms or now_ms,
+        "headers": len(record.headers),
+    }
+    headers = [*record.headers, *_texts(OURS, ours)]
+    return Output(retry_topic(group, delay_ms), record.key, record.value, headers, partition, now_ms)
+
+
+def original(record: Record) -> tuple[Record, Attempt]:
+    """What a retry record carries: the record as it first came, and the attempt that is due."""
+    try:
+        count = int(dict(record.headers[-1:])[OURS + "headers"])
+        ours = {name: value.decode() for name, value in record.headers[count:]}
+        first = Record(
+            ours[OURS + "topic"],
+            int(ours[OURS + "partition"]),
+            int(ours[OURS + "offset"]),
+            int(ours[OURS + "timestamp"]),
+            record.key,
+            record.value,
+            record.headers[:count],
+        )
+        return first, Attempt(int(ours[OURS + "attempt"]), int(ours[OURS + "first.failed.at"]))
+    except (KeyError, ValueError, AttributeError, IndexError) as error:
+        raise RetryRecordError(
+            f"{record.topic}[{record.partition}]@{record.offset} was not written by this group; "
+            "only the worker may write to its retry topics"
+        ) from error
+
+
+def dead_letter(
+    group: str, record: Record, partition: int, attempt: Attempt, error: BaseException, reason: str, now_ms: int
+) -> Output:
+    """The original key, value and headers, then KIP-1034's six headers and ours."""
+    stack = "".join(traceback.format_exception(error))
+    kip = {
+        "exception": f"{type(error).__module__}.{type(error).__qualname__}",
+        "stacktrace": stack.encode()[-STACK_LIMIT:].decode(errors="ignore"),
+        "message": str(error)[:TEXT_LIMIT],
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+    }
+    ours = {
+        "reason": reason,
+        "attempt": attempt.number,
+        "first.failed.at": attempt.first_failed_at_ms or now_ms,
+        "group": group,
+        "headers": len(record.headers),
+    }
+    headers = [*record.headers, *_texts(KIP, kip), *_texts(OURS, ours)]
+    return Output(dlq_topic(group), record.key, record.value, headers, partition, now_ms)
+
+
+def _texts(prefix: str, values: dict[str, object]) -> Headers:
+    return [(prefix + name, str(value).encode()) for name, value in values.items()]

@@ -1,0 +1,73 @@
+"""Builds the Faust app of a topology."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import faust
+import msgspec
+
+from app.streaming.faust.private import Heartbeats
+from app.streaming.faust.tables import Manager
+from app.streaming.faust.transport import BatchSchema
+from app.streaming.kafka.worker import Worker
+from app.streaming.topology import Topology
+
+
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker takes part in its group. `url` is where the other members and the gateway reach it."""
+
+    bootstrap: str
+    name: str
+    url: str
+    host: str
+    port: int
+    partitions: int
+    session_timeout_s: float
+    directory: Path
+
+
+class App(faust.App):
+    """A Faust app that knows the worker whose batches it delivers."""
+
+    worker: Worker
+    heartbeats: Heartbeats
+
+
+def faust_app(topology: Topology, worker: Worker, membership: Membership) -> App:
+    """Sources, agents and tables of the topology, declared to Faust; tasks are run by `worker`."""
+    app = App(
+        topology.group,
+        broker=f"orderflow://{membership.bootstrap}",
+        broker_producer=f"kafka://{membership.bootstrap}",
+        broker_client_id=f"{membership.name}@{membership.url.removeprefix('http://')}",
+        broker_session_timeout=membership.session_timeout_s,
+        broker_heartbeat_interval=membership.session_timeout_s / 5,
+        broker_rebalance_timeout=max(10.0, membership.session_timeout_s),
+        broker_max_poll_interval=60.0,
+        canonical_url=membership.url,
+        consumer_auto_offset_reset="earliest",
+        datadir=membership.directory / "faust",
+        store="orderflow://",
+        stream_buffer_maxsize=64,
+        stream_recovery_delay=0,
+        stream_wait_empty=False,
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=membership.partitions,
+        topic_replication_factor=1,
+        web_bind=membership.host,
+        web_port=membership.port,
+        web_host=membership.host,
+        web_cors_options=None,
+        TableManager=Manager,
+        loop=asyncio.get_running_loop(),
+    )
+    app.worker, app.heartbeats = worker, Heartbeats()
+    source: Any = app.topic(*topology.input_topics, schema=BatchSchema(), partitions=membership.partitions)
+    for agent in topology.agents:
+        app.agent(source, name=f"{topology.name}.{agent.__name__}")(agent)
+    for table in topology.tables:
+        app.Table(table, key_type=bytes, partitions=membership.partitions)
+    return app

@@ -1,0 +1,1 @@
+"""Running tasks on Kafka with librdkafka: fetch, checkpoint, restore, reset. It knows no Faust."""

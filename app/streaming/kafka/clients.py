@@ -1,0 +1,74 @@
+"""The Kafka clients of a worker and their settings, each with its reason."""
+
+from typing import Any
+
+from confluent_kafka import Consumer, Producer
+
+MESSAGE_LIMIT = 1_200_000  # bytes; a record of a source's largest size still fits with the headers of a dead letter
+TRANSACTION_TIMEOUT_MS = 60_000
+
+
+class Clients:
+    """Builds clients for one broker list; `group` names whose offsets they read and write."""
+
+    def __init__(self, bootstrap: str, group: str) -> None:
+        self.bootstrap, self.group = bootstrap, group
+
+    def producer(self, transactional_id: str) -> Producer:
+        """A transactional producer: its `init_transactions` fences every earlier one of the same id."""
+        return Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "message.max.bytes": MESSAGE_LIMIT,
+                "partitioner": "murmur2_random",  # as every other producer of the system: keys are co-partitioned
+                "compression.type": "lz4",
+                "linger.ms": 2,
+                "batch.size": 1_000_000,
+                "queue.buffering.max.messages": 1_000_000,
+                "delivery.report.only.error": True,  # the commit itself says whether all were delivered
+                "retry.backoff.ms": 5,  # the default, 100, is the p99 of a checkpoint
+                "retry.backoff.max.ms": 20,
+                "log_level": 3,
+            }
+        )
+
+    def fetcher(self) -> Consumer:
+        """A consumer without membership, for sources: fast, and told its positions."""
+        return self._consumer(
+            {
+                "queued.min.messages": 20_000,
+                "queued.max.messages.kbytes": 65_536,
+                "fetch.message.max.bytes": 2_000_000,
+                "fetch.wait.max.ms": 100,
+            }
+        )
+
+    def restorer(self) -> Consumer:
+        return self._consumer(
+            {"queued.min.messages": 200_000, "fetch.message.max.bytes": 8_000_000, "fetch.wait.max.ms": 10}
+        )
+
+    def offsets(self) -> Consumer:
+        """Asks for stable offsets and for committed ends; it never subscribes."""
+        return self._consumer({})
+
+    def raw_ends(self) -> Consumer:
+        """Asks for ends that count open transactions too."""
+        return self._consumer({"isolation.level": "read_uncommitted"})
+
+    def _consumer(self, extra: dict[str, Any]) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": self.group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,  # the only word of a position past transaction markers
+                "fetch.queue.backoff.ms": 20,  # the default, 1000, starves a fast consumer
+                "log_level": 3,
+                **extra,
+            }
+        )

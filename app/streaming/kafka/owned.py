@@ -1,0 +1,126 @@
+"""One task that this worker owns: its transactions and store, its checkpoints, and the one way back, `reset`."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from app.observability.log import logger
+from app.streaming.kafka.checkpoint import Transactions
+from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.offsets import Start, begin_positions, committed_ends, tables_metadata
+from app.streaming.kafka.restore import Progress, RestoreStoppedError, changelog_ends, restore
+from app.streaming.state import Snapshot
+from app.streaming.store import Store
+from app.streaming.task import Task
+
+log = logger(__name__)
+
+SETTLE_S = 30.0
+ENDS_EVERY_S = 10.0
+
+
+class OwnedTask:
+    """Ties a task to Kafka and to this machine's disk. `idle`: no reset and no checkpoint of it runs."""
+
+    def __init__(self, task: Task, clients: Clients, directory: Path, start: Start | None) -> None:
+        self.task, self._clients, self._start = task, clients, start
+        self._path = directory / f"{task.topology.name}-{task.partition}"
+        self._offsets = clients.offsets()
+        self._transactions: Transactions | None = None
+        self.store: Store | None = None
+        self.progress = Progress()
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.checkpointed_at = 0.0
+        self._stop = threading.Event()
+        self._changelogs = {t.changelog: t.spec.prefix for t in task.state.tables.values()}
+        self._ends: tuple[float, dict[str, int]] = (0.0, {})
+
+    async def reset(self, why: str) -> None:
+        """Back to the last checkpoint, whoever made it: fence, stable offsets, restore. The only way into work."""
+        task, began = self.task, time.monotonic()
+        task.status = "restoring"
+        task.epoch += 1
+        self.progress = Progress()
+        positions = await asyncio.to_thread(self._recover)
+        if self.store is None or self._stop.is_set():
+            raise RestoreStoppedError
+        self._ends = (0.0, {})
+        task.open(self.store, positions)
+        log.info(
+            "task.ready",
+            task=str(task),
+            why=why,
+            restored=self.progress.restored,
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+    def _recover(self) -> dict[str, int]:
+        topology, partition = self.task.topology, self.task.partition
+        producer: Producer = self._clients.producer(f"{topology.group}-{partition}")
+        transactions = Transactions(producer, self._offsets, partition, tables_metadata(topology))
+        transactions.begin_ownership()
+        positions = begin_positions(self._clients, topology, partition, self._start)
+        if self.store is None:
+            self.store = Store(self._path)
+        self.store = restore(self._clients, self.store, self._changelogs, partition, self.progress, self._stop)
+        transactions.commit_positions(positions)  # a new group's start is durable before anything is read
+        self._transactions = transactions
+        return positions
+
+    async def checkpoint(self, turn: asyncio.Semaphore) -> None:
+        """One checkpoint; raises when the task must be reset."""
+        task, transactions, store, epoch = self.task, self._transactions, self.store, self.task.epoch
+        if transactions is None or store is None:
+            raise RestoreStoppedError
+        async with asyncio.timeout(SETTLE_S):
+            await task.runner.settle()
+        async with turn:
+            if task.status != "active" or task.epoch != epoch:
+                return
+            snapshot = task.state.snapshot()
+            task.runner.resume()
+            await transactions.commit(snapshot)
+        if task.status == "active" and task.epoch == epoch:
+            self._persist(store, snapshot)
+            await self._ask_for_ends()
+
+    def _persist(self, store: Store, snapshot: Snapshot) -> None:
+        store.write(snapshot.stored_rows(), self._ends[1])
+        self.task.state.persisted(snapshot)
+        self.checkpointed_at = time.monotonic()
+
+    async def _ask_for_ends(self) -> None:
+        """Learn now and then how far the changelogs are in the store, so that the next start replays little.
+
+        The ends asked for after one commit are stored with the next: that it succeeds proves that nobody else wrote
+        to the changelogs when they were asked for.
+        """
+        asked_at, _ = self._ends
+        if time.monotonic() - asked_at < ENDS_EVERY_S:
+            return
+        epoch = self.task.epoch
+        ends = await asyncio.to_thread(changelog_ends, self._clients, self._changelogs, self.task.partition)
+        if self.task.epoch == epoch:
+            self._ends = (time.monotonic(), {topic: end for topic, (_, end) in ends.items()})
+
+    async def timer_ends(self) -> None:
+        """Ask for the committed ends that a due timer waits for."""
+        task, asked_at, epoch = self.task, self.task.now_us(), self.task.epoch
+        ends = await asyncio.to_thread(committed_ends, self._clients, list(task.topology.sources), task.partition)
+        if task.epoch == epoch:
+            task.ends_are(ends, asked_at)
+
+    async def close(self) -> None:
+        """Let go of the task; what no checkpoint committed is dropped. The restore, if one runs, ends first."""
+        self.task.close()
+        self._stop.set()
+        await self.idle.wait()
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+        self._transactions = None
+        self._offsets.close()

@@ -1,0 +1,121 @@
+"""Brings the store of a task up to its changelogs: the rows of every committed checkpoint, and nothing else."""
+
+import threading
+import time
+from collections.abc import Iterable
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from app.observability.log import logger
+from app.streaming.errors import TopicError
+from app.streaming.kafka.clients import Clients
+from app.streaming.store import Store
+
+log = logger(__name__)
+
+REQUEST_S = 15.0
+STALLED_S = 60.0
+STALE_AFTER_S = 3.5 * 86_400  # half of a changelog's delete.retention.ms: older, a deleted row could rise again
+
+
+class Progress(msgspec.Struct):
+    """How a restore stands; `remaining` counts offsets."""
+
+    restored: int = 0
+    remaining: int = 0
+
+
+class RestoreStoppedError(Exception):
+    """The task was taken away while its restore ran."""
+
+
+def restore(
+    clients: Clients,
+    store: Store,
+    changelogs: dict[str, bytes],
+    partition: int,
+    progress: Progress,
+    stop: threading.Event,
+) -> Store:
+    """Replay each changelog (topic -> key prefix in the store) from the stored position to its end (blocking).
+
+    The end is the one that counts open transactions, since a transaction that was decided but not yet marked must be
+    waited for; what is applied is committed. Answers the store, which is a new one when the old one was too old.
+    """
+    ends = changelog_ends(clients, changelogs, partition)
+    if time.time() - store.positions.updated_at > STALE_AFTER_S or any(
+        store.positions.changelogs.get(topic, 0) > end for topic, (_, end) in ends.items()
+    ):
+        log.warning(
+            "store.wiped", path=str(store.path), reason="older than its changelogs keep deletions, or ahead of them"
+        )
+        store = store.wipe()
+    starts = {topic: max(low, store.positions.changelogs.get(topic, 0)) for topic, (low, _) in ends.items()}
+    behind = {topic: (start, ends[topic][1]) for topic, start in starts.items() if start < ends[topic][1]}
+    progress.remaining = sum(end - start for start, end in behind.values())
+    if behind:
+        consumer = clients.restorer()
+        try:
+            consumer.assign([TopicPartition(topic, partition, start) for topic, (start, _) in behind.items()])
+            _replay(consumer, store, behind, changelogs, progress, stop)
+        finally:
+            consumer.close()
+    return store
+
+
+def changelog_ends(clients: Clients, changelogs: Iterable[str], partition: int) -> dict[str, tuple[int, int]]:
+    """(first, next) offset of each changelog, open transactions counted (blocking)."""
+    consumer = clients.raw_ends()
+    try:
+        return {
+            topic: consumer.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S) for topic in changelogs
+        }
+    except KafkaException as error:
+        if error.args[0].name() in {"_UNKNOWN_PARTITION", "UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"}:
+            raise TopicError(f"a changelog is missing ({error}); run `orderflow topics apply`") from error
+        raise
+    finally:
+        consumer.close()
+
+
+def _replay(
+    consumer: Consumer,
+    store: Store,
+    behind: dict[str, tuple[int, int]],
+    changelogs: dict[str, bytes],
+    progress: Progress,
+    stop: threading.Event,
+) -> None:
+    at = {topic: start for topic, (start, _) in behind.items()}
+    moved = time.monotonic()
+    while any(at[topic] < end for topic, (_, end) in behind.items()):
+        if stop.is_set():
+            raise RestoreStoppedError
+        first = consumer.poll(0.2)
+        messages = [] if first is None else [first, *consumer.consume(5000, 0)]
+        rows = _rows(messages, changelogs, at)
+        if rows:
+            store.write(rows, at)
+        if messages:
+            moved = time.monotonic()
+        elif time.monotonic() - moved > STALLED_S:
+            raise TimeoutError(f"no changelog record of {sorted(behind)} came for {STALLED_S} s")
+        progress.restored += len(rows)
+        progress.remaining = sum(max(0, end - at[topic]) for topic, (_, end) in behind.items())
+    store.write({}, at)
+
+
+def _rows(messages: list[Message], changelogs: dict[str, bytes], at: dict[str, int]) -> dict[bytes, bytes | None]:
+    """The last row per key of these messages; `at` moves past them, transaction markers included."""
+    rows: dict[bytes, bytes | None] = {}
+    for message in messages:
+        topic, error = message.topic(), message.error()
+        if error is None:
+            rows[changelogs[topic] + message.key()] = message.value()
+            at[topic] = message.offset() + 1
+        elif error.name() == "_PARTITION_EOF":
+            at[topic] = max(at[topic], message.offset())
+        else:
+            raise KafkaException(error)
+    return rows

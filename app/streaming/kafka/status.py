@@ -1,0 +1,47 @@
+"""What a worker says of its tasks: for people, for `orderflow verify`, and for a load balancer."""
+
+from collections.abc import Callable
+
+from app.streaming.kafka.owned import OwnedTask
+from app.streaming.kafka.worker import Worker
+
+
+class WorkerStatus:
+    def __init__(self, name: str, worker: Worker, is_member: Callable[[], bool]) -> None:
+        self._name, self._worker, self._is_member = name, worker, is_member
+
+    def tasks(self) -> dict[str, object]:
+        """Each task: positions that are committed, records behind them, and what is held."""
+        owned = self._worker.owned.values()
+        return {
+            "topology": self._worker.topology.name,
+            "worker": self._name,
+            "tasks": [self._task(one) for one in sorted(owned, key=lambda one: one.task.partition)],
+        }
+
+    def unready(self) -> str | None:
+        if not self._is_member():
+            return "the group has not acknowledged this worker lately; wait, or look at its connection to Kafka"
+        restoring = [str(one.task) for one in self._worker.owned.values() if one.task.status != "active"]
+        return f"still restoring {', '.join(restoring)}; ask again in a moment" if restoring else None
+
+    def _task(self, owned: OwnedTask) -> dict[str, object]:
+        task = owned.task
+        ends = self._worker.fetcher.ends(task.partition)
+        durable = task.state.durable
+        waiting, behind_dead = task.parking.counts()
+        return {
+            "partition": task.partition,
+            "state": task.status,
+            "positions": durable,
+            "lag": sum(max(0, end - durable.get(topic, 0)) for topic, end in ends.items()),
+            "timers": len(task.timers) if task.timers is not None else 0,
+            "parked": waiting,
+            "parked_behind_dead": behind_dead,
+            "blocked": len(task.parking.blocked),
+            "delayed": sum(len(delayed) for delayed in task.delayed.values()),
+            "in_flight": task.runner.in_flight() + task.runner.backlog(),
+            "dirty": task.state.has_effects(),
+            "restored": owned.progress.restored,
+            "remaining": owned.progress.remaining,
+        }

@@ -1,0 +1,226 @@
+"""Runs the tasks of one worker: takes assignments, delivers batches, ticks, checkpoints, and resets what failed."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+
+from app.errors import SetupError
+from app.observability.log import logger
+from app.streaming.errors import TopicError
+from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.fetch import BATCH, Fetcher
+from app.streaming.kafka.offsets import Start
+from app.streaming.kafka.owned import OwnedTask
+from app.streaming.kafka.restore import RestoreStoppedError
+from app.streaming.record import RecordBatch
+from app.streaming.task import Task
+from app.streaming.topology import Topology
+
+log = logger(__name__)
+
+TURN_S = 0.02
+SOONEST_S = 0.025  # between two checkpoints of a task
+POSITIONS_ONLY_S = 0.5
+AGAIN_S = 1.0  # after a failure: by then the membership has told whether the task is still ours
+BACKLOG_HIGH, BACKLOG_LOW = 4000, 1000
+OUTSTANDING = 8  # batches between fetch and task
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class DeliveredBatch:
+    """A record batch on its way through an agent to the task that it belongs to."""
+
+    def __init__(self, worker: "Worker", batch: RecordBatch) -> None:
+        self._worker, self.batch = worker, batch
+
+    def deliver(self) -> None:
+        self._worker.deliver(self.batch)
+
+
+class Worker:
+    """`failed` raises the `SetupError` with which the worker cannot go on; its process ends then, saying why."""
+
+    def __init__(
+        self, topology: Topology, clients: Clients, directory: Path, interval_s: float, start: Start | None
+    ) -> None:
+        self.topology, self._clients, self._directory = topology, clients, directory
+        self._interval_s, self._start = interval_s, start
+        self.fetcher = Fetcher(clients.fetcher())
+        self.owned: dict[int, OwnedTask] = {}
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+        self._outstanding = 0
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turn = asyncio.Semaphore(1)
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._closing: dict[int, asyncio.Task[None]] = {}
+        self._wanted: set[int] = set()
+        self._changed = asyncio.Event()
+        self._work = asyncio.Event()
+        self._catching_up = False
+
+    def assigned(self, topics_by_partition: dict[int, set[str]]) -> None:
+        """The group's decision; only noted here, since a rebalance must not wait for a restore."""
+        for partition, topics in topics_by_partition.items():
+            if missing := sorted(set(self.topology.input_topics) - topics):
+                task = f"{self.topology.name}[{partition}]"
+                self.fail(TopicError(f"{task} was assigned without {missing}; all topics need one partition count"))
+                return
+        self._outstanding = 0  # a rebalance clears the queues between fetch and task
+        self.has_room.set()
+        self._wanted = set(topics_by_partition)
+        self._changed.set()
+
+    def fail(self, error: SetupError) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+    async def run(self) -> None:
+        """Own what is assigned, tick and checkpoint, until cancelled."""
+        while True:
+            if self._changed.is_set():
+                self._changed.clear()
+                self._settle_ownership()
+            self._turn_all()
+            self._work.clear()
+            try:
+                async with asyncio.timeout(TURN_S):
+                    await self._work.wait()
+            except TimeoutError:
+                continue
+            await asyncio.sleep(0.002)
+
+    def _settle_ownership(self) -> None:
+        for partition in set(self.owned) - self._wanted:
+            self.fetcher.unassign(partition)
+            log.info("task.dropped", task=str(self.owned[partition].task))
+            self._closing[partition] = asyncio.create_task(self.owned.pop(partition).close())
+        for partition in sorted(self._wanted):
+            owned = self.owned.get(partition)
+            if owned is None:
+                task = Task(self.topology, partition, now_us)
+                self.owned[partition] = owned = OwnedTask(task, self._clients, self._directory, self._start)
+                self._spawn(owned, self._reset(owned, "assigned"))
+            elif owned.task.status == "active":
+                # kept: the queues between fetch and task were cleared, so fetch again from where the task is. If
+                # somebody else owned it meanwhile, its next commit is fenced.
+                self.fetcher.assign(partition, owned.task.taken)
+
+    def _spawn(self, owned: OwnedTask, work: Coroutine[None, None, None]) -> None:
+        owned.idle.clear()
+
+        async def guarded() -> None:
+            try:
+                await work
+            finally:
+                owned.idle.set()
+
+        job = asyncio.get_running_loop().create_task(guarded())
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    async def _reset(self, owned: OwnedTask, why: str) -> None:
+        """Reset until it works or the task is no longer ours."""
+        partition = owned.task.partition
+        owned.task.status = "restoring"
+        self.fetcher.unassign(partition)
+        if closing := self._closing.pop(partition, None):
+            await closing  # the store can be open only once
+        while self.owned.get(partition) is owned:
+            try:
+                await owned.reset(why)
+            except SetupError as error:
+                self.fail(error)
+                return
+            except RestoreStoppedError:
+                return
+            except (KafkaException, TimeoutError, OSError) as error:
+                log.warning("task.reset_failed", task=str(owned.task), error=str(error), again_in_s=AGAIN_S)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                if self.owned.get(partition) is owned:
+                    self.fetcher.assign(partition, owned.task.taken)
+                return
+
+    def _turn_all(self) -> None:
+        for owned in self.owned.values():
+            task = owned.task
+            if task.status != "active":
+                continue
+            if owned.idle.is_set():
+                task.tick()
+                task.fire_timers()
+                if self._is_due(owned):
+                    self._spawn(owned, self._checkpoint(owned))
+                elif task.timers_wait_for_ends():
+                    self._spawn(owned, self._timer_ends(owned))
+            backlog = task.runner.backlog()
+            if backlog > BACKLOG_HIGH or backlog < BACKLOG_LOW:
+                self.fetcher.hold(task.partition, hold=backlog > BACKLOG_HIGH)
+
+    def _is_due(self, owned: OwnedTask) -> bool:
+        since = time.monotonic() - owned.checkpointed_at
+        if owned.task.state.has_effects():
+            return since >= (self._interval_s if self._catching_up else SOONEST_S)
+        return since >= POSITIONS_ONLY_S and owned.task.state.has_moved()
+
+    async def _checkpoint(self, owned: OwnedTask) -> None:
+        try:
+            await owned.checkpoint(self._turn)
+        except (KafkaException, TimeoutError, OSError) as error:
+            await self._back(owned, f"checkpoint failed: {error}")
+
+    async def _timer_ends(self, owned: OwnedTask) -> None:
+        try:
+            await owned.timer_ends()
+        except KafkaException as error:
+            log.warning("timers.ends_unknown", task=str(owned.task), error=str(error))
+
+    async def _back(self, owned: OwnedTask, why: str) -> None:
+        log.warning("task.reset", task=str(owned.task), why=why)
+        owned.task.status = "restoring"
+        self.fetcher.unassign(owned.task.partition)
+        await asyncio.sleep(AGAIN_S)
+        if self.owned.get(owned.task.partition) is owned:
+            await self._reset(owned, why)
+
+    async def fetch(self) -> list[DeliveredBatch]:
+        """The next batches, to be handed to an agent each."""
+        batches = await self.fetcher.fetch(self._fetch_error)
+        self._catching_up = sum(len(batch) for batch in batches) >= BATCH // 2
+        self._outstanding += len(batches)
+        if self._outstanding > OUTSTANDING:
+            self.has_room.clear()
+        return [DeliveredBatch(self, batch) for batch in batches]
+
+    def _fetch_error(self, topic: str, partition: int, error: str) -> None:
+        log.warning("fetch.failed", topic=topic, partition=partition, error=error)
+
+    def deliver(self, batch: RecordBatch) -> None:
+        """Hand a batch to its task; one that is not the next (its task moved meanwhile) is fetched again."""
+        self._outstanding -= 1
+        if self._outstanding <= OUTSTANDING:
+            self.has_room.set()
+        owned = self.owned.get(batch.partition)
+        if owned is None or owned.task.status != "active":
+            return
+        if owned.task.take(batch):
+            self._work.set()
+        elif batch.begin > owned.task.taken[batch.topic]:
+            self.fetcher.assign(batch.partition, owned.task.taken)
+
+    async def stop(self) -> None:
+        """Commit what is done and let go of every task."""
+        for owned in self.owned.values():
+            await owned.idle.wait()
+            if owned.task.status == "active" and owned.task.is_dirty():
+                await self._checkpoint(owned)
+        closing = [self.owned.pop(partition).close() for partition in list(self.owned)]
+        await asyncio.gather(*closing, *self._closing.values())
+        await self.fetcher.close()

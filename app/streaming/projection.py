@@ -1,0 +1,181 @@
+"""Processors without I/O: fold each event into the row of its key, and feed the changes to other keys.
+
+The step of a record is one closure over the task's tables: decode, check the key, fold, put. A record has all of its
+effects or none, since everything that can fail comes before the first of them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from app.streaming.boundary import Boundary
+from app.streaming.errors import KeyMismatchError, NoKeyError
+from app.streaming.failures import Attempt
+from app.streaming.record import Output, Record, RecordBatch
+from app.streaming.runner import DRAIN_STEP
+from app.streaming.state import TaskState
+from app.streaming.table import AnyTable, TableSpec, row_key
+from app.streaming.timers import TimerRow
+from app.streaming.topology import Repartition, Source, TaskBatch, Topology
+
+RowT = TypeVar("RowT")
+ValueT = TypeVar("ValueT")
+
+Step: TypeAlias = Callable[[bytes | None, bytes | None], None]
+
+
+class Feed(Protocol):
+    """A repartition topic and the changes that a changed row sends to it."""
+
+    def outputs(self, old: Any, new: Any) -> Iterable[Output]: ...
+
+
+class RowFeed(Generic[RowT, ValueT]):
+    """Fed only from row changes really applied, so the folds behind it need no guard against repetition."""
+
+    def __init__(self, into: Repartition[ValueT], changes: Callable[[RowT | None, RowT], Iterable[ValueT]]) -> None:
+        self._into, self._changes = into, changes
+
+    def outputs(self, old: RowT | None, new: RowT) -> list[Output]:
+        topic, key, encode = self._into.topic, self._into.codec.key, self._into.encode
+        return [Output(topic, key(change), encode(change)) for change in self._changes(old, new)]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """How the records of one source change one table; without `key` the row has the record's key."""
+
+    source: Source[Any]
+    table: str
+    fold: Callable[[Any, Any], Any]
+    key: Callable[[Any], tuple[str, ...]] | None
+    feeds: tuple[Feed, ...]
+
+    def load(self, state: TaskState, keys: Sequence[bytes | None]) -> None:
+        """Read the rows of a batch at once."""
+        if self.key is None:
+            state.tables[self.table].load([key for key in keys if key is not None])
+
+    def bind(self, state: TaskState) -> Step:
+        table: AnyTable = state.tables[self.table]
+        decode, key_of, fold, row_of = self.source.codec.decode, self.source.codec.key, self.fold, self.key
+        get, encode, feeds = table.get, table.encode, self.feeds
+
+        def step(key: bytes | None, value: bytes | None) -> None:
+            if key is None:
+                raise NoKeyError("the record has no key; produce it with the key of its event")
+            event = decode(value)
+            if key_of(event) != key:
+                raise KeyMismatchError(f"the record's key {key!r} is not that of its event, {key_of(event)!r}")
+            row = key if row_of is None else row_key(row_of(event))
+            old = get(row)
+            new = fold(old, event)
+            if new is None:
+                return
+            data = encode(row, new)
+            if feeds:
+                state.outputs.extend([output for feed in feeds for output in feed.outputs(old, new)])
+            table.cache[row], table.dirty[row] = new, data
+
+        return step
+
+
+class Projections:
+    """The processor of a topology that only folds. A fold answers the new row, or None when nothing changes."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._routes: dict[str, Route] = {}
+        topology.runner = self.bind
+
+    def add(
+        self,
+        *sources: Source[ValueT],
+        into: TableSpec[RowT],
+        fold: Callable[[RowT | None, ValueT], RowT | None],
+        key: Callable[[ValueT], tuple[str, ...]] | None = None,
+        feeds: tuple[Feed, ...] = (),
+    ) -> None:
+        """Fold `sources` into a table, under the record's key or under `key(event)`."""
+        table = self._topology.table(into)
+        for source in sources:
+            self._routes[source.topic] = Route(source, table.name, fold, key, feeds)
+
+    async def process(self, batch: TaskBatch) -> None:
+        """Hand the batch to its task."""
+        batch.deliver()
+
+    def bind(self, boundary: Boundary) -> "ProjectionRunner":
+        return ProjectionRunner(self._routes, boundary)
+
+
+class ProjectionRunner:
+    """Runs the steps of one task at once, on the caller's time: nothing is ever in flight."""
+
+    def __init__(self, routes: dict[str, Route], boundary: Boundary) -> None:
+        self._routes, self._boundary, self._parking = routes, boundary, boundary.parking
+        self._steps = {topic: route.bind(boundary.state) for topic, route in routes.items()}
+
+    def take(self, batch: RecordBatch) -> None:
+        state, blocked = self._boundary.state, self._parking.blocked
+        done = 0
+        self._routes[batch.topic].load(state, batch.keys)
+        if not blocked or blocked.keys().isdisjoint(batch.keys):
+            done = self._run(self._steps[batch.topic], batch)
+        for index in range(done, len(batch)):
+            record = batch.record(index)
+            if record.key in blocked:
+                self._parking.park(record)
+            else:
+                self._handle(record, Attempt())
+        state.positions[batch.topic] = batch.end
+
+    def _run(self, step: Step, batch: RecordBatch) -> int:
+        """Handle records until the first that fails, that one included; answer how many were."""
+        done = 0
+        try:
+            for key, value in zip(batch.keys, batch.values, strict=True):
+                step(key, value)
+                done += 1
+        except Exception as error:  # noqa: BLE001 - the failure boundary
+            self._boundary.failed(batch.record(done), Attempt(), error)
+            done += 1
+        return done
+
+    def _handle(self, record: Record, attempt: Attempt) -> bool:
+        try:
+            self._steps[record.topic](record.key, record.value)
+        except Exception as error:  # noqa: BLE001 - the failure boundary
+            self._boundary.failed(record, attempt, error)
+            return False
+        return True
+
+    def redeliver(self, record: Record, attempt: Attempt) -> None:
+        if record.key is not None and self._parking.is_head(record, attempt.number) and self._handle(record, attempt):
+            self._parking.succeeded(record.key)
+            self.drain(record.key)
+
+    def drain(self, key: bytes) -> None:
+        for _ in range(DRAIN_STEP):
+            record = self._parking.take(key)
+            if record is None or not self._handle(record, Attempt()):
+                return
+            self._parking.succeeded(key)
+
+    def fire(self, timer: TimerRow) -> None:
+        raise TypeError(f"a projection sets no timers, yet one is due: {timer}")
+
+    def backlog(self) -> int:
+        return 0
+
+    def in_flight(self) -> int:
+        return 0
+
+    async def settle(self) -> None:
+        """Nothing is in flight."""
+
+    def resume(self) -> None:
+        """Nothing was held."""
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,152 @@
+"""Processors with a gateway: event -> call to the outside -> outcome. Concurrent across keys, in order within one.
+
+The rules are pure (see `app.domain.step`); this file asks them, makes their calls, and applies their steps. A call that
+fails transiently is a failure of its record (retried with backoff); once the retries are exhausted, the rules say what
+the outcome is. A timer's call has no record to retry: its failure is `exhausted` at once.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from app.errors import TransientError
+from app.streaming.boundary import Boundary
+from app.streaming.errors import KeyMismatchError, NoKeyError, ReactionTimeoutError, TooLargeError
+from app.streaming.failures import Attempt
+from app.streaming.lanes import Lanes
+from app.streaming.record import Output, Record
+from app.streaming.table import AnyTable, TableSpec
+from app.streaming.timers import TimerRow, Timers, timer_table
+from app.streaming.topology import Source, TaskBatch, Topology
+
+VALUE_LIMIT = 1_000_000  # bytes; what a topic takes by default, less room for headers
+
+
+class StepResult(Protocol):
+    """What the rules answer: see `app.domain.step.Step`."""
+
+    @property
+    def row(self) -> Any: ...
+    @property
+    def events(self) -> Sequence[Any]: ...
+    @property
+    def timers(self) -> Sequence[Any]: ...
+    @property
+    def call(self) -> object | None: ...
+
+
+class Rules(Protocol):
+    """Pure functions over (row, cause, now); a module will do."""
+
+    def begin(self, row: Any, cause: Any, now: int, /) -> StepResult: ...
+    def conclude(self, row: Any, cause: Any, call: Any, answer: Any, now: int, /) -> StepResult: ...
+    def exhausted(self, row: Any, cause: Any, call: Any, now: int, /) -> StepResult: ...
+
+
+class Gateway(Protocol):
+    """Performs a call to the outside world; raises a `TransientError` for what may succeed later."""
+
+    async def perform(self, call: Any) -> object: ...
+
+
+class Reactions:
+    """The processor of a topology that acts on the outside world."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        *sources: Source[Any],
+        rules: Rules,
+        rows: TableSpec[Any],
+        timer: type[TimerRow],
+        gateway: Gateway,
+        emit: Callable[[Any], Output],
+        limit_s: float,
+    ) -> None:
+        self.codecs = {source.topic: source.codec for source in sources}
+        self.rules, self.gateway, self.emit, self.limit_s = rules, gateway, emit, limit_s
+        self.rows, self.timers = topology.table(rows).name, topology.table(timer_table(timer)).name
+        topology.runner = self.bind
+
+    async def process(self, batch: TaskBatch) -> None:
+        """Hand the batch to its task."""
+        batch.deliver()
+
+    def bind(self, boundary: Boundary) -> Lanes:
+        timers = boundary.timers
+        if timers is None:
+            raise TypeError("a topology with reactions has a table of timers")
+        return Lanes(Reaction(self, boundary, timers), boundary, timers)
+
+
+class Reaction:
+    """The reactions of one task: records and timers in, rows, events and timers out."""
+
+    def __init__(self, of: Reactions, boundary: Boundary, timers: Timers) -> None:
+        self._of, self._boundary, self._timers = of, boundary, timers
+        self._table: AnyTable = boundary.state.tables[of.rows]
+
+    async def to_record(self, record: Record, attempt: Attempt) -> None:
+        """Handle one record; what it raises is for the failure boundary."""
+        if record.key is None:
+            raise NoKeyError("the record has no key; produce it with the key of its event")
+        codec = self._of.codecs[record.topic]
+        event = codec.decode(record.value)
+        if codec.key(event) != record.key:
+            raise KeyMismatchError(f"the record's key {record.key!r} is not that of its event, {codec.key(event)!r}")
+        row, now = self._table.get(record.key), self._boundary.now_us()
+        step = self._of.rules.begin(row, event, now)
+        if step.call is not None:
+            last = self._boundary.policy.exhausted(attempt.number)
+            step = await self._call(row, event, step.call, give_up=last)
+        self._apply(record.key, step)
+
+    async def to_timer(self, timer: TimerRow) -> None:
+        """Fire one timer: its effects and its deletion are one step."""
+        key = timer.key.encode()
+        row = self._table.get(key)
+        step = self._of.rules.begin(row, timer, self._boundary.now_us())
+        if step.call is not None:
+            step = await self._call(row, timer, step.call, give_up=True)
+        self._apply(key, step, fired=timer)
+
+    async def _call(self, row: Any, cause: Any, call: object, *, give_up: bool) -> StepResult:
+        rules = self._of.rules
+        try:
+            answer = await self._bounded(call)
+        except TransientError:
+            if not give_up:
+                raise
+            return rules.exhausted(row, cause, call, self._boundary.now_us())
+        return rules.conclude(row, cause, call, answer, self._boundary.now_us())
+
+    async def _bounded(self, call: object) -> object:
+        try:
+            async with asyncio.timeout(self._of.limit_s):
+                return await self._of.gateway.perform(call)
+        except TimeoutError as error:
+            raise ReactionTimeoutError(f"{type(call).__name__} had no answer within {self._of.limit_s} s") from error
+
+    def _apply(self, key: bytes, step: StepResult, fired: TimerRow | None = None) -> None:
+        """All of the step or, when something of it is too large, nothing."""
+        outputs = [_checked(self._of.emit(event)) for event in step.events]
+        if step.row is not None:
+            self._table.put(key, step.row)
+        self._boundary.state.outputs.extend(outputs)
+        if fired is not None:
+            self._timers.delete(fired)
+        for timer in step.timers:
+            self._timers.set(timer)
+
+    def postpone(self, timer: TimerRow, seconds: float) -> None:
+        """The same timer, later."""
+        due_at = self._boundary.now_us() + int(seconds * 1_000_000)
+        self._timers.set(msgspec.structs.replace(timer, due_at=due_at))  # type: ignore[type-var]  # a Struct by contract
+
+
+def _checked(output: Output) -> Output:
+    if output.value is not None and len(output.value) > VALUE_LIMIT:
+        raise TooLargeError(f"an output of {len(output.value)} bytes to {output.topic}; the limit is {VALUE_LIMIT}")
+    return output

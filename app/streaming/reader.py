@@ -1,0 +1,71 @@
+"""Answers reads from committed rows: never from changes that no checkpoint has committed."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from app.streaming.errors import NotActiveError
+from app.streaming.store import Store
+from app.streaming.table import key_prefix, row_key
+from app.streaming.task import Task
+
+SCAN_LIMIT = 10_000
+
+
+class Owned(Protocol):
+    """A task of this worker and its store."""
+
+    @property
+    def task(self) -> Task: ...
+    @property
+    def store(self) -> Store | None: ...
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How fresh the rows of a task are: next offsets that are committed, and records known to lie behind them."""
+
+    position: dict[str, int]
+    lag: int
+
+
+class Reader:
+    """`is_member` says whether the group has acknowledged this worker lately: a zombie must not answer."""
+
+    def __init__(
+        self,
+        owned: Callable[[int], Owned | None],
+        ends: Callable[[int], dict[str, int]],
+        is_member: Callable[[], bool],
+    ) -> None:
+        self._owned, self._ends, self._is_member = owned, ends, is_member
+
+    def get(self, table: str, partition: int, key: tuple[str, ...]) -> Any | None:
+        """The row under this key, or None; `NotActiveError` when another worker may know better."""
+        task, store = self._active(partition)
+        spec = task.state.tables[table].spec
+        data = store.get(spec.prefix + row_key(key))
+        return None if data is None else spec.decode(data)
+
+    def scan(self, table: str, partition: int, first: tuple[str, ...]) -> list[Any]:
+        """All rows whose keys begin with these parts, in key order; more than the limit is a `NotActiveError`."""
+        task, store = self._active(partition)
+        spec = task.state.tables[table].spec
+        rows: list[Any] = []
+        for _, data in store.scan(spec.prefix + key_prefix(first)):
+            if len(rows) >= SCAN_LIMIT:
+                raise NotActiveError(f"{table} has more than {SCAN_LIMIT} rows under {first}; ask for one of them")
+            rows.append(spec.decode(data))
+        return rows
+
+    def standing(self, partition: int) -> Standing:
+        task, _ = self._active(partition)
+        durable, ends = task.state.durable, self._ends(partition)
+        lag = sum(max(0, end - durable.get(topic, 0)) for topic, end in ends.items())
+        return Standing(dict(durable), lag)
+
+    def _active(self, partition: int) -> tuple[Task, Store]:
+        owned = self._owned(partition)
+        if owned is None or owned.task.status != "active" or owned.store is None or not self._is_member():
+            raise NotActiveError(f"partition {partition} is not active here; ask its owner, or again in a moment")
+        return owned.task, owned.store

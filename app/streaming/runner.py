@@ -1,0 +1,54 @@
+"""What a task asks of the code that handles its records, and how that code is told about the task."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from app.streaming.boundary import Boundary
+from app.streaming.failures import Attempt
+from app.streaming.record import Record, RecordBatch
+from app.streaming.timers import TimerRow
+
+
+class Runner(Protocol):
+    """Handles the records of one task, in order within a key.
+
+    After `take`, the position of the batch's topic moves as its records are handled; a record that fails is handed to
+    the boundary, so a runner never raises for the sake of one record.
+    """
+
+    def take(self, batch: RecordBatch) -> None: ...
+
+    def redeliver(self, record: Record, attempt: Attempt) -> None:
+        """A retry is due."""
+        ...
+
+    def drain(self, key: bytes) -> None:
+        """The key's head was handled: go on with what is parked behind it, a bounded number at a time."""
+        ...
+
+    def fire(self, timer: TimerRow) -> None: ...
+
+    def backlog(self) -> int:
+        """Records taken but not yet begun."""
+        ...
+
+    def in_flight(self) -> int:
+        """Records begun but not yet done."""
+        ...
+
+    async def settle(self) -> None:
+        """Begin nothing new, and wait (within a limit) until nothing is in flight."""
+        ...
+
+    def resume(self) -> None:
+        """Begin again."""
+        ...
+
+    def close(self) -> None:
+        """Drop everything taken; late answers are ignored."""
+        ...
+
+
+RunnerFactory = Callable[[Boundary], Runner]
+
+DRAIN_STEP = 500  # parked records of one key followed up per turn, so that a long chain does not hold up a checkpoint

@@ -1,0 +1,57 @@
+"""All that one checkpoint of a task makes durable together: rows, outputs, positions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from app.streaming.record import Output
+from app.streaming.table import AnyTable, Rows, TableSpec, TaskTable
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What a checkpoint writes. Positions are next offsets of the task's sources, by topic."""
+
+    rows: list[tuple[AnyTable, dict[bytes, bytes | None]]]
+    outputs: list[Output]
+    positions: dict[str, int]
+
+    def stored_rows(self) -> dict[bytes, bytes | None]:
+        """The rows under their keys in the store."""
+        return {table.spec.prefix + key: data for table, rows in self.rows for key, data in rows.items()}
+
+    def is_progress(self) -> bool:
+        return bool(self.outputs) or any(rows for _, rows in self.rows)
+
+
+class TaskState:
+    """The task's tables, pending outputs and positions. A reset loses everything that is not committed."""
+
+    def __init__(self, specs: list[TableSpec[Any]], changelog: Callable[[str], str]) -> None:
+        self.tables: dict[str, AnyTable] = {spec.name: TaskTable(spec, changelog(spec.name)) for spec in specs}
+        self.outputs: list[Output] = []
+        self.positions: dict[str, int] = {}
+        self.durable: dict[str, int] = {}
+
+    def open(self, committed: Rows, positions: dict[str, int]) -> None:
+        """Start from what is durable."""
+        for table in self.tables.values():
+            table.open(committed)
+        self.outputs, self.positions, self.durable = [], dict(positions), dict(positions)
+
+    def has_effects(self) -> bool:
+        return bool(self.outputs) or any(table.dirty for table in self.tables.values())
+
+    def has_moved(self) -> bool:
+        return self.positions != self.durable
+
+    def snapshot(self) -> Snapshot:
+        """Take the changes since the last snapshot; what follows belongs to the next."""
+        outputs, self.outputs = self.outputs, []
+        rows = [(table, table.snapshot()) for table in self.tables.values()]
+        return Snapshot([(table, changed) for table, changed in rows if changed], outputs, dict(self.positions))
+
+    def persisted(self, snapshot: Snapshot) -> None:
+        self.durable = snapshot.positions
+        for table in self.tables.values():
+            table.persisted()

@@ -1,0 +1,108 @@
+"""A table of one task: typed rows over RocksDB, with the changes of the next checkpoint on top."""
+
+from collections.abc import Iterable
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from app.streaming.errors import TooLargeError
+
+RowT = TypeVar("RowT")
+
+ROW_LIMIT = 900_000  # bytes; a changelog record of it still fits a topic's default limit
+CACHED_ROWS = 200_000
+
+
+class TableSpec(Generic[RowT]):
+    """The declaration of a table: its name and the type of its rows (a msgspec Struct, stored as MessagePack)."""
+
+    def __init__(self, name: str, row: type[RowT]) -> None:
+        self.name, self.row = name, row
+        self.prefix = name.encode() + b"\0"
+        self.encode = msgspec.msgpack.Encoder().encode
+        self.decode = msgspec.msgpack.Decoder(row).decode
+
+
+class Rows(Protocol):
+    """Committed rows by full key (prefix included)."""
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]: ...
+
+
+def row_key(parts: tuple[str, ...]) -> bytes:
+    """The key of a row: each part but the last behind its length, so that keys of the same first parts are adjacent."""
+    return key_prefix(parts[:-1]) + parts[-1].encode()
+
+
+def key_prefix(parts: tuple[str, ...]) -> bytes:
+    """What all keys that begin with `parts` begin with."""
+    encoded = [part.encode() for part in parts]
+    return b"".join([len(part).to_bytes(2, "big") + part for part in encoded])
+
+
+class TaskTable(Generic[RowT]):
+    """Rows of one task. `cache` holds decoded rows, changed ones always among them; `dirty` the encoded changes."""
+
+    def __init__(self, spec: TableSpec[RowT], changelog: str) -> None:
+        self.spec, self.changelog = spec, changelog
+        self.cache: dict[bytes, RowT | None] = {}
+        self.dirty: dict[bytes, bytes | None] = {}
+        self._flushing: dict[bytes, bytes | None] = {}
+        self._committed: Rows | None = None
+
+    def open(self, committed: Rows) -> None:
+        """Back to what is durable: drops every change that no checkpoint has committed."""
+        self._committed = committed
+        self.cache, self.dirty, self._flushing = {}, {}, {}
+
+    def load(self, keys: Iterable[bytes]) -> dict[bytes, RowT | None]:
+        """Make the rows of `keys` present in the cache, and return the cache."""
+        cache = self.cache
+        missing = list({*keys}.difference(cache))
+        if missing and self._committed is not None:
+            prefix, decode = self.spec.prefix, self.spec.decode
+            found = self._committed.get_many([prefix + key for key in missing])
+            for key, data in zip(missing, found, strict=True):
+                cache[key] = None if data is None else decode(data)
+        return cache
+
+    def get(self, key: bytes) -> RowT | None:
+        """The row as the task sees it, uncommitted changes included."""
+        try:
+            return self.cache[key]
+        except KeyError:
+            return self.load((key,)).get(key)
+
+    def put(self, key: bytes, row: RowT) -> None:
+        data = self.encode(key, row)
+        self.cache[key], self.dirty[key] = row, data
+
+    def delete(self, key: bytes) -> None:
+        self.cache[key] = self.dirty[key] = None
+
+    def encode(self, key: bytes, row: RowT) -> bytes:
+        """The stored form; a row over the limit is a `TooLargeError` before anything is written."""
+        data = self.spec.encode(row)
+        if len(data) > ROW_LIMIT:
+            raise TooLargeError(
+                f"row {key!r} of {self.spec.name} would be {len(data)} bytes, the limit is {ROW_LIMIT}; "
+                "split what it collects over several keys"
+            )
+        return data
+
+    def snapshot(self) -> dict[bytes, bytes | None]:
+        """The changes since the last snapshot, last row per key; later changes belong to the next one."""
+        self._flushing, self.dirty = self.dirty, {}
+        return self._flushing
+
+    def persisted(self) -> None:
+        """The last snapshot is durable: its rows may leave the cache."""
+        self._flushing = {}
+        if len(self.cache) > CACHED_ROWS:
+            keep = self.dirty
+            for key in list(self.cache)[: CACHED_ROWS // 2]:
+                if key not in keep:
+                    del self.cache[key]
+
+
+AnyTable = TaskTable[Any]

@@ -1,0 +1,130 @@
+"""One task: a topology at one partition number. The unit of processing, checkpoint, reset and restore."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, TypeAlias
+
+from app.observability.log import logger
+from app.streaming.boundary import Boundary
+from app.streaming.delayed import Delayed
+from app.streaming.errors import RetryRecordError
+from app.streaming.failures import Attempt, original
+from app.streaming.parking import BLOCKED, PARKED, Parking
+from app.streaming.record import RecordBatch
+from app.streaming.state import TaskState
+from app.streaming.store import Store
+from app.streaming.table import AnyTable
+from app.streaming.timers import Timers
+from app.streaming.topology import Topology
+
+log = logger(__name__)
+
+Status: TypeAlias = Literal["restoring", "active", "closed"]
+
+TIMERS = "timers"
+
+
+class Task:
+    """Takes record batches, tells what is due, and holds the effects that the next checkpoint makes durable."""
+
+    def __init__(self, topology: Topology, partition: int, now_us: Callable[[], int]) -> None:
+        self.topology, self.partition, self.now_us = topology, partition, now_us
+        self.status: Status = "restoring"
+        self.epoch = 0
+        self.state = TaskState(list(topology.tables.values()), topology.changelog)
+        self.parking = Parking(self.state.tables[BLOCKED.name], self.state.tables[PARKED.name])
+        self.timers = Timers(self.state.tables[TIMERS]) if TIMERS in self.state.tables else None
+        self.boundary = Boundary(
+            topology.group, partition, topology.retries, self.state, self.parking, self.timers, now_us
+        )
+        self.delayed = {topic: Delayed(topic, delay) for topic, delay in topology.retry_topics.items()}
+        if topology.runner is None:
+            raise TypeError(f"topology {topology.name} has no processor")
+        self._bind = topology.runner
+        self.runner = self._bind(self.boundary)
+        self.taken: dict[str, int] = {}
+        self._fires: tuple[int, dict[str, int]] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.topology.name}[{self.partition}]"
+
+    def open(self, store: Store, positions: dict[str, int]) -> None:
+        """Begin, or begin again, from what is durable."""
+        self.runner.close()
+        self.state.open(store, positions)
+        self.taken = dict(positions)
+        self.parking.open(_rows(store, self.state.tables[BLOCKED.name]))
+        if self.timers is not None:
+            self.timers.open(_rows(store, self.state.tables[TIMERS]))
+        for topic, delayed in self.delayed.items():
+            delayed.open(positions[topic])
+        self.runner = self._bind(self.boundary)
+        self._fires = None
+        self.status = "active"
+
+    def close(self) -> None:
+        """No longer this worker's: whatever was not committed is dropped."""
+        self.status = "closed"
+        self.runner.close()
+
+    def take(self, batch: RecordBatch) -> bool:
+        """Handle the next batch of a topic; False when it is not the next one, and must be fetched again."""
+        if self.status != "active" or self.taken.get(batch.topic) != batch.begin:
+            return False
+        self.taken[batch.topic] = batch.end
+        delayed = self.delayed.get(batch.topic)
+        if delayed is None:
+            self.runner.take(batch)
+        else:
+            delayed.take(batch, self.now_us() // 1000)
+            self.state.positions[batch.topic] = delayed.position
+        return True
+
+    def tick(self) -> None:
+        """Hand over the retries that are due and go on with keys whose head was handled."""
+        if self.parking.draining:
+            for key in list(self.parking.draining):
+                self.runner.drain(key)
+        now_ms = self.now_us() // 1000
+        for topic, delayed in self.delayed.items():
+            due = delayed.next_due_ms()
+            if due is not None and due <= now_ms:
+                self._redeliver(topic, delayed, now_ms)
+
+    def _redeliver(self, topic: str, delayed: Delayed, now_ms: int) -> None:
+        for record in delayed.due(now_ms):
+            try:
+                first, attempt = original(record)
+            except RetryRecordError as error:
+                self.boundary.failed(record, Attempt(), error)
+            else:
+                self.runner.redeliver(first, attempt)
+        self.state.positions[topic] = delayed.position
+
+    def timers_wait_for_ends(self) -> bool:
+        """Whether a timer is due and the ends of the undelayed sources must be asked for (see `ends_are`)."""
+        if self.timers is None or self._fires is not None:
+            return False
+        due = self.timers.next_due()
+        return due is not None and due <= self.now_us()
+
+    def ends_are(self, ends: dict[str, int], asked_at: int) -> None:
+        """The committed ends of the undelayed sources, seen at or after `asked_at`."""
+        self._fires = (asked_at, ends)
+
+    def fire_timers(self) -> None:
+        """Fire what was due when the ends were asked for, once all up to them is begun: replies come before timers."""
+        if self.timers is None or self._fires is None:
+            return
+        asked_at, ends = self._fires
+        if all(self.state.positions[topic] >= end for topic, end in ends.items()):
+            self._fires = None
+            for timer in self.timers.take_due(asked_at):
+                self.runner.fire(timer)
+
+    def is_dirty(self) -> bool:
+        return self.state.has_effects() or self.state.has_moved()
+
+
+def _rows(store: Store, table: AnyTable) -> Iterator[tuple[bytes, Any]]:
+    prefix, decode = table.spec.prefix, table.spec.decode
+    return ((key[len(prefix) :], decode(data)) for key, data in store.scan(prefix))

@@ -1,0 +1,79 @@
+"""The timers of a task: rows that wake a key later, kept in order of their due time."""
+
+import heapq
+from collections.abc import Iterator
+from typing import Protocol
+
+from app.streaming.table import TableSpec, TaskTable, row_key
+
+
+class TimerRow(Protocol):
+    """What the engine reads of a timer; its type is the rules' own."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def due_at(self) -> int: ...
+
+
+class Timers:
+    """A timer of the same key and name replaces the earlier one. Times are microseconds since the epoch."""
+
+    def __init__(self, table: TaskTable[TimerRow]) -> None:
+        self._table = table
+        self._queue: list[tuple[int, bytes]] = []
+        self._due_at: dict[bytes, int] = {}
+
+    def open(self, rows: Iterator[tuple[bytes, TimerRow]]) -> None:
+        """Start from the committed rows."""
+        self._due_at = {key: timer.due_at for key, timer in rows}
+        self._queue = [(due_at, key) for key, due_at in self._due_at.items()]
+        heapq.heapify(self._queue)
+
+    def __len__(self) -> int:
+        return len(self._due_at)
+
+    def set(self, timer: TimerRow) -> None:
+        key = timer_key(timer)
+        self._table.put(key, timer)
+        self._due_at[key] = timer.due_at
+        heapq.heappush(self._queue, (timer.due_at, key))
+
+    def is_set(self, timer: TimerRow) -> bool:
+        """Whether exactly this timer still waits: a replaced or deleted one is obsolete."""
+        return self._table.get(timer_key(timer)) == timer
+
+    def delete(self, timer: TimerRow) -> None:
+        key = timer_key(timer)
+        self._table.delete(key)
+        self._due_at.pop(key, None)
+
+    def next_due(self) -> int | None:
+        """When the earliest one is due, if there is any."""
+        while self._queue and self._due_at.get(self._queue[0][1]) != self._queue[0][0]:
+            heapq.heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
+    def take_due(self, until: int) -> list[TimerRow]:
+        """The timers due at `until` or before, in order; the caller deletes those that fired, puts back the others."""
+        taken: list[TimerRow] = []
+        while (due := self.next_due()) is not None and due <= until:
+            _, key = heapq.heappop(self._queue)
+            timer = self._table.get(key)
+            if timer is not None:
+                taken.append(timer)
+        return taken
+
+    def put_back(self, timer: TimerRow) -> None:
+        """It could not fire yet (its key is blocked): it stays due."""
+        heapq.heappush(self._queue, (timer.due_at, timer_key(timer)))
+
+
+def timer_key(timer: TimerRow) -> bytes:
+    return row_key((timer.key, timer.name))
+
+
+def timer_table(row: type[TimerRow]) -> TableSpec[TimerRow]:
+    return TableSpec("timers", row)

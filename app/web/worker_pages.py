@@ -1,0 +1,84 @@
+"""What a worker serves over Faust's web: its own rows, its tasks, its health."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from app.observability import metrics
+from app.streaming.errors import NotActiveError
+from app.streaming.reader import Reader
+from app.web.problem import MEDIA_TYPE, Problem, ProblemError
+from app.web.views import VIEWS, Params, View, partition_of
+
+
+class Status(Protocol):
+    """What the worker says of itself."""
+
+    def tasks(self) -> dict[str, object]: ...
+    def unready(self) -> str | None:
+        """Why the worker should get no traffic now, if it should not."""
+        ...
+
+
+def mount(app: Any, name: str, partitions: int, reader: Reader, status: Status, topology_tables: set[str]) -> None:
+    """Add the pages to a Faust app; only views whose table this topology has are served."""
+    views = [view for view in VIEWS if view.table in topology_tables]
+
+    async def live(page: Any, request: Any) -> Any:
+        return page.json({"status": "alive"})
+
+    async def ready(page: Any, request: Any) -> Any:
+        reason = status.unready()
+        if reason is None:
+            return page.json({"status": "ready"})
+        return _problem(page, Problem("UNAVAILABLE", reason))
+
+    async def measured(page: Any, request: Any) -> Any:
+        return page.bytes(metrics.exposition(), content_type=metrics.CONTENT_TYPE.split(";")[0])
+
+    async def tasks(page: Any, request: Any) -> Any:
+        return page.json(status.tasks())
+
+    async def row(page: Any, request: Any, place: str) -> Any:
+        try:
+            shown = _read(views, f"/views/{unquote(place)}", dict(request.query), partitions, reader)
+        except ProblemError as error:
+            return _problem(page, error.problem)
+        except NotActiveError as error:
+            return _problem(page, Problem("NOT_ACTIVE", str(error)))
+        return page.json(shown | {"worker": name})
+
+    pages: dict[str, Callable[..., Awaitable[Any]]] = {
+        "/livez": live,
+        "/readyz": ready,
+        "/metrics": measured,
+        "/tasks": tasks,
+        "/views/{place:.+}": row,
+    }
+    for path, page in pages.items():
+        app.page(path)(page)
+
+
+def _read(views: list[View], path: str, query: dict[str, str], partitions: int, reader: Reader) -> dict[str, Any]:
+    for view in views:
+        params = view.match(path, query)
+        if params is not None:
+            return _rendered(view, params, partition_of(view.partition_key(params), partitions), reader)
+    raise ProblemError("NOT_FOUND", f"{path} is no view of this worker; the API's /docs lists them")
+
+
+def _rendered(view: View, params: Params, partition: int, reader: Reader) -> dict[str, Any]:
+    standing, key = reader.standing(partition), view.row_key(params)
+    if view.scan:
+        rows = reader.scan(view.table, partition, key)
+    else:
+        found = reader.get(view.table, partition, key)
+        rows = [] if found is None else [found]
+    shown = view.render(params, rows)
+    if shown is None:
+        raise ProblemError("DOES_NOT_EXIST", f"{view.name} has no row {'/'.join(key)}; it may come, or never was")
+    return shown | {"position": standing.position, "lag": standing.lag}
+
+
+def _problem(page: Any, problem: Problem) -> Any:
+    return page.bytes(problem.body(), content_type=MEDIA_TYPE, status=problem.status, headers=problem.headers)
