@@ -136,7 +136,7 @@ do $$
 declare
     here text := 'alter database ' || quote_ident(current_database());
 begin
-    execute here || ' set transaction_timeout = ''60s''';
+    execute here || ' set transaction_timeout = ''30s''';
     execute here || ' set idle_in_transaction_session_timeout = ''10s''';
 end
 $$;

@@ -1,0 +1,44 @@
+"""The event store in memory, for simulations: same contract, no waiting, gone with the process."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from app.domain.events import Event
+from app.errors import ConcurrencyError
+from app.eventstore.port import Appended
+from app.eventstore.streams import check_append, command_reused
+
+
+class MemoryEventStore:
+    """`outbox` is what a relay would publish: every event, in the order of the appends."""
+
+    def __init__(self) -> None:
+        self.outbox: list[Event] = []
+        self._streams: dict[str, list[Event]] = {}
+        self._results: dict[UUID, tuple[str, bytes, int]] = {}
+
+    async def append(
+        self, order_id: str, expected: int, events: Sequence[Event], *, command_id: UUID, fingerprint: bytes = b""
+    ) -> Appended:
+        check_append(order_id, expected, events)
+        recorded = await self.recorded(order_id, command_id=command_id, fingerprint=fingerprint)
+        if recorded is not None:
+            return recorded
+        stream = self._streams.setdefault(order_id, [])
+        if len(stream) != expected:
+            raise ConcurrencyError(order_id, expected, len(stream))
+        stream.extend(events)
+        self.outbox.extend(events)
+        self._results[command_id] = (order_id, fingerprint, len(stream))
+        return Appended(len(stream), replayed=False)
+
+    async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
+        return self._streams.get(order_id, [])[max(from_version, 1) - 1 :]
+
+    async def recorded(self, order_id: str, *, command_id: UUID, fingerprint: bytes = b"") -> Appended | None:
+        result = self._results.get(command_id)
+        if result is None:
+            return None
+        if result[:2] != (order_id, fingerprint):
+            raise command_reused(command_id)
+        return Appended(result[2], replayed=True)

@@ -1,0 +1,101 @@
+"""The event store on PostgreSQL. What the driver says is translated here: its errors do not leave this package."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+from uuid import UUID
+
+import psycopg
+
+from app.domain.events import Event
+from app.eventstore.batch import Command, event_row, failure
+from app.eventstore.group_commit import GroupCommit
+from app.eventstore.port import Appended, StoreUnavailableError
+from app.eventstore.session import Rows, Session
+from app.eventstore.streams import check_append, command_reused, stream_of
+
+READ = "select payload from events where order_id = %b and version >= %b order by version"
+RECORDED = "select order_id, version, fingerprint from idempotency where command_id = %b"
+# the relay listens; a notification inside an append would make the commits wait for each other
+NOTIFY = "notify outbox"
+
+# two statements on their way: one is committed while the next is put together
+WRITERS = 2
+READERS = 4
+LIMIT_SECONDS = 6.0
+
+
+class Codec(Protocol):
+    """Of the values of `orders.events`."""
+
+    def encode(self, event: Event) -> bytes: ...
+
+    def decode(self, value: bytes | None) -> Event: ...
+
+
+class PostgresEventStore:
+    """`async with PostgresEventStore(dsn, codec) as store`. Connects when it is first used, and again after a loss."""
+
+    def __init__(self, dsn: str, codec: Codec) -> None:
+        self._codec = codec
+        self._sessions = [Session(dsn, "orderflow-store", LIMIT_SECONDS) for _ in range(WRITERS + READERS + 1)]
+        self._readers = itertools.cycle(self._sessions[WRITERS:-1])
+        self._appended = asyncio.Event()
+        self._group = GroupCommit(self._sessions[:WRITERS], self._appended.set)
+
+    async def append(
+        self, order_id: str, expected: int, events: Sequence[Event], *, command_id: UUID, fingerprint: bytes = b""
+    ) -> Appended:
+        stream = check_append(order_id, expected, events)
+        rows = [event_row(event, self._codec.encode) for event in events]
+        outcome: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        self._group.submit(Command(stream, expected, command_id, fingerprint, rows, outcome))
+        try:
+            async with asyncio.timeout(2 * LIMIT_SECONDS):
+                return await outcome
+        except TimeoutError:
+            raise StoreUnavailableError(f"no outcome within {2 * LIMIT_SECONDS:g} s; send the command again") from None
+
+    async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
+        stream = stream_of(order_id)
+        rows = await self._query(READ, stream, from_version) if stream else []
+        return [self._codec.decode(payload) for (payload,) in rows]
+
+    async def recorded(self, order_id: str, *, command_id: UUID, fingerprint: bytes = b"") -> Appended | None:
+        for stream, version, kept in await self._query(RECORDED, command_id):
+            if (str(stream), kept) != (order_id, fingerprint):
+                raise command_reused(command_id)
+            return Appended(version, replayed=True)
+        return None
+
+    async def _query(self, statement: str, *parameters: object) -> Rows:
+        try:
+            return await next(self._readers).run(statement, parameters)
+        except psycopg.Error as error:
+            raise failure(error) from error
+
+    async def _notify(self) -> None:
+        while True:
+            await self._appended.wait()
+            self._appended.clear()
+            try:
+                await self._sessions[-1].run(NOTIFY)
+            except (StoreUnavailableError, psycopg.Error):
+                # the relay looks by itself, a little later
+                continue
+
+    async def __aenter__(self) -> Self:
+        self._group.start()
+        self._notifier = asyncio.create_task(self._notify())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._group.stop(LIMIT_SECONDS)
+        self._notifier.cancel()
+        await asyncio.gather(self._notifier, return_exceptions=True)
+        for session in self._sessions:
+            await session.close()

@@ -1,0 +1,75 @@
+"""One PostgreSQL connection whose every wait has a limit, and which opens itself again after it was lost."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from app.eventstore.arrays import register_arrays
+from app.eventstore.port import StoreUnavailableError
+
+Rows: TypeAlias = list[tuple[Any, ...]]
+
+# the server gives up this much earlier than the client, so that its answer says why
+_MARGIN_S = 1.0
+
+# a peer that is gone without a word is noticed within about this time
+_KEEPALIVE = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 8_000}
+
+
+def conninfo(dsn: str, name: str, **options: object) -> str:
+    """The same connection under a name, with settings of its own and dead peers noticed."""
+    given = conninfo_to_dict(dsn).get("options") or ""
+    settings = " ".join([str(given), *(f"-c {key}={value}" for key, value in options.items())]).strip()
+    return make_conninfo(dsn, application_name=name, options=settings, connect_timeout=5, **_KEEPALIVE)
+
+
+class Session:
+    """Runs one statement at a time, each its own transaction. A statement that fails leaves the session usable."""
+
+    def __init__(self, dsn: str, name: str, limit_seconds: float) -> None:
+        self._conninfo = conninfo(dsn, name, statement_timeout=int((limit_seconds - _MARGIN_S) * 1000))
+        self._limit_seconds = limit_seconds
+        self._connection: AsyncConnection[tuple[Any, ...]] | None = None
+        self._turn = asyncio.Lock()
+
+    async def run(self, statement: str, parameters: Sequence[object] = ()) -> Rows:
+        """The rows of a statement that is safe to repeat: it is, once, when the connection was lost while idle.
+
+        Raises `StoreUnavailableError`, and `psycopg.Error` for what the database says of the statement itself.
+        """
+        try:
+            async with asyncio.timeout(self._limit_seconds), self._turn:
+                return await self._run(statement, parameters)
+        except TimeoutError:
+            raise StoreUnavailableError(f"PostgreSQL gave no answer within {self._limit_seconds:g} s") from None
+
+    async def _run(self, statement: str, parameters: Sequence[object]) -> Rows:
+        reused = self._connection is not None
+        while True:
+            try:
+                return await self._execute(statement, parameters)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if self._connection is not None and not self._connection.closed:
+                    raise
+                self._connection = None
+                if not reused:
+                    raise StoreUnavailableError(f"no connection to PostgreSQL: {error}") from error
+                reused = False
+
+    async def _execute(self, statement: str, parameters: Sequence[object]) -> Rows:
+        if self._connection is None:
+            self._connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
+            self._connection.prepare_threshold = 0
+            register_arrays(self._connection)
+        async with self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(statement, parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
