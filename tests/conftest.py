@@ -1,0 +1,135 @@
+"""The real Kafka and the real PostgreSQL of a test session, each started when the first test asks for it."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from psycopg import sql
+
+from app.embedded.files import FileLock, cache_directory
+from app.embedded.kafka import KafkaServer
+from app.embedded.postgres import APPLICATION, PostgresServer
+
+ANSWER_LIMIT = 30.0
+OTHERS_LIMIT = 60.0
+
+
+class MakeTopics(Protocol):
+    """Creates topics; they have leaders when it returns, and are deleted after the test."""
+
+    def __call__(self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Names for topics, groups and the like that no other test has."""
+    return lambda name: f"{name}-{uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def session_directory() -> Iterator[Path]:
+    """Removed at the end; what a killed session has left is removed by the next one."""
+    root = cache_directory() / "tests"
+    root.mkdir(exist_ok=True)
+    others = FileLock(root / "lock")
+    assert others.acquire(OTHERS_LIMIT)
+    for old in root.glob("*/"):
+        left = FileLock(old / "lock")
+        if left.acquire(limit=0.0):
+            shutil.rmtree(old)
+            left.release()
+    directory = Path(tempfile.mkdtemp(dir=root))
+    ours = FileLock(directory / "lock")
+    assert ours.acquire(limit=0.0)
+    others.release()
+    yield directory
+    shutil.rmtree(directory)
+    ours.release()
+
+
+@pytest.fixture(scope="session")
+def kafka(session_directory: Path) -> Iterator[str]:
+    """The address of a broker."""
+    server = KafkaServer(session_directory / "kafka")
+    server.start()
+    yield server.bootstrap
+    server.stop()
+
+
+@pytest.fixture
+def make_topics(kafka: str) -> Iterator[MakeTopics]:
+    admin = AdminClient({"bootstrap.servers": kafka})
+    made: list[str] = []
+
+    def make(*names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
+        topics = [NewTopic(name, partitions, 1, config=dict(config or {})) for name in names]
+        for created in admin.create_topics(topics).values():
+            created.result(ANSWER_LIMIT)
+        made.extend(names)
+        while not _have_leaders(admin, names):
+            time.sleep(0.01)
+
+    yield make
+    if made:
+        admin.delete_topics(made)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(session_directory: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(session_directory / "postgres")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: PostgresServer) -> str:
+    """The DSN of an administrator."""
+    return postgres_server.admin_dsn
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    """A database at the newest schema, to be copied: faster than migrating each."""
+    from app.migrations import upgrade  # so that tests without a database need none of it
+
+    name = "migrated"
+    _administer(postgres_server, "create database {} owner {}", name, APPLICATION)
+    upgrade(_dsn_of(postgres_server, name))
+    return name
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """The application's DSN of a fresh, migrated database."""
+    name = f"test_{uuid4().hex}"
+    _administer(postgres_server, "create database {} template {} owner {}", name, migrated_template, APPLICATION)
+    yield _dsn_of(postgres_server, name)
+    _administer(postgres_server, "drop database {} with (force)", name)
+
+
+def _have_leaders(admin: AdminClient, names: tuple[str, ...]) -> bool:
+    topics = admin.list_topics(timeout=ANSWER_LIMIT).topics
+    wanted = [topics[name] for name in names if name in topics]
+    return len(wanted) == len(names) and all(part.leader >= 0 for topic in wanted for part in topic.partitions.values())
+
+
+def _dsn_of(server: PostgresServer, name: str) -> str:
+    return f"{server.dsn.rpartition('/')[0]}/{name}"
+
+
+def _administer(server: PostgresServer, statement: str, *names: str) -> None:
+    with psycopg.connect(server.admin_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
