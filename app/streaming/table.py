@@ -1,6 +1,6 @@
 """A table of one task: typed rows over RocksDB, with the changes of the next checkpoint on top."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -26,7 +26,11 @@ class TableSpec(Generic[RowT]):
 class Rows(Protocol):
     """Committed rows by full key (prefix included)."""
 
+    def get(self, key: bytes) -> bytes | None: ...
     def get_many(self, keys: list[bytes]) -> list[bytes | None]: ...
+    def scan(self, prefix: bytes, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """(key, row) of all keys with the prefix, in key order, from past `after` when it is given."""
+        ...
 
 
 def row_key(parts: tuple[str, ...]) -> bytes:

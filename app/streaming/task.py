@@ -11,8 +11,7 @@ from app.streaming.failures import Attempt, original
 from app.streaming.parking import BLOCKED, PARKED, Parking
 from app.streaming.record import RecordBatch
 from app.streaming.state import TaskState
-from app.streaming.store import Store
-from app.streaming.table import AnyTable
+from app.streaming.table import AnyTable, Rows
 from app.streaming.timers import Timers
 from app.streaming.topology import Topology
 
@@ -47,7 +46,7 @@ class Task:
     def __str__(self) -> str:
         return f"{self.topology.name}[{self.partition}]"
 
-    def open(self, store: Store, positions: dict[str, int]) -> None:
+    def open(self, store: Rows, positions: dict[str, int]) -> None:
         """Begin, or begin again, from what is durable."""
         self.runner.close()
         self.state.open(store, positions)
@@ -125,6 +124,6 @@ class Task:
         return self.state.has_effects() or self.state.has_moved()
 
 
-def _rows(store: Store, table: AnyTable) -> Iterator[tuple[bytes, Any]]:
+def _rows(store: Rows, table: AnyTable) -> Iterator[tuple[bytes, Any]]:
     prefix, decode = table.spec.prefix, table.spec.decode
     return ((key[len(prefix) :], decode(data)) for key, data in store.scan(prefix))

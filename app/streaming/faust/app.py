@@ -36,6 +36,7 @@ class App(faust.App):
 
 def faust_app(topology: Topology, worker: Worker, membership: Membership) -> App:
     """Sources, agents and tables of the topology, declared to Faust; tasks are run by `worker`."""
+    membership.directory.mkdir(parents=True, exist_ok=True)
     app = App(
         topology.group,
         broker=f"orderflow://{membership.bootstrap}",

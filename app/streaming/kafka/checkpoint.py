@@ -56,7 +56,12 @@ class Transactions:
         while True:
             try:
                 self._producer.produce(
-                    output.topic, output.value, output.key, output.partition, None, output.timestamp_ms, output.headers
+                    output.topic,
+                    output.value,
+                    output.key,
+                    output.partition,
+                    timestamp=output.timestamp_ms,
+                    headers=output.headers,
                 )
             except BufferError:
                 self._producer.poll(0.05)

@@ -44,7 +44,7 @@ class DeliveredBatch:
 
 
 class Worker:
-    """`failed` raises the `SetupError` with which the worker cannot go on; its process ends then, saying why."""
+    """`failed` raises the error with which the worker cannot go on; its process ends then, saying why."""
 
     def __init__(
         self, topology: Topology, clients: Clients, directory: Path, interval_s: float, start: Start | None
@@ -77,7 +77,7 @@ class Worker:
         self._wanted = set(topics_by_partition)
         self._changed.set()
 
-    def fail(self, error: SetupError) -> None:
+    def fail(self, error: Exception) -> None:
         if not self.failed.done():
             self.failed.set_exception(error)
 
@@ -118,6 +118,8 @@ class Worker:
         async def guarded() -> None:
             try:
                 await work
+            except Exception as error:  # noqa: BLE001 - a fault of the engine itself ends the worker, in plain sight
+                self.fail(error)
             finally:
                 owned.idle.set()
 

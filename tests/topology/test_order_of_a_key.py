@@ -1,0 +1,179 @@
+"""The failure boundary on the driver: retries, parking, dead letters, with a handler that fails as told."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from app.errors import PermanentError, TransientError
+from app.streaming.driver import Driver
+from app.streaming.failures import RetryPolicy
+from app.streaming.projection import Projections
+from app.streaming.record import Output
+from app.streaming.table import TableSpec
+from app.streaming.topology import StructCodec, TaskBatch, Topology
+
+SOURCE = "letters"
+DLQ = "orderflow-story-dlq"
+DELAYS_MS = (2_000, 4_000)
+
+
+class Letter(msgspec.Struct, frozen=True):
+    key: str
+    text: str
+
+
+class Story(msgspec.Struct, frozen=True):
+    """All texts of a key, in the order in which they were handled."""
+
+    texts: tuple[str, ...]
+
+
+class Faults:
+    """Makes the handling of a text fail `times` more times."""
+
+    def __init__(self) -> None:
+        self.left: dict[str, int] = {}
+        self.error: type[Exception] = TransientError
+        self.attempts: list[tuple[str, int]] = []
+
+    def fold(self, row: Story | None, letter: Letter, now_us: int) -> Story:
+        self.attempts.append((letter.text, now_us))
+        if self.left.get(letter.text, 0) > 0:
+            self.left[letter.text] -= 1
+            raise self.error(f"{letter.text} fails")
+        return Story((*(row.texts if row else ()), letter.text))
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+def driver(faults: Faults) -> Iterator[Driver]:
+    topology = Topology("story", RetryPolicy(DELAYS_MS))
+    source = topology.source(SOURCE, StructCodec(Letter, lambda letter: letter.key))
+    projections = Projections(topology)
+    running: list[Driver] = []
+    projections.add(
+        source,
+        into=TableSpec("stories", Story),
+        fold=lambda row, letter: faults.fold(row, letter, running[0].now_us),
+    )
+
+    @topology.agent
+    async def tell(batches: AsyncIterator[TaskBatch]) -> None:
+        async for batch in batches:
+            await projections.process(batch)
+
+    with Driver([topology]) as driver:
+        running.append(driver)
+        yield driver
+
+
+def send(driver: Driver, key: str, *texts: str) -> None:
+    for text in texts:
+        driver.pipe(Output(SOURCE, key.encode(), msgspec.msgpack.encode(Letter(key, text)), [("h", b"\x00\xff")]))
+
+
+def told(driver: Driver, key: str) -> tuple[str, ...]:
+    row = driver.rows("story", "stories").get(key.encode())
+    return row.texts if row else ()
+
+
+def test_later_records_of_a_failed_key_wait_and_other_keys_go_on(driver: Driver, faults: Faults) -> None:
+    faults.left = {"b": 1}
+    send(driver, "k", "a", "b", "c", "d")
+    send(driver, "other", "x")
+    driver.run()
+    assert told(driver, "k") == ("a",)
+    assert told(driver, "other") == ("x",)
+    driver.advance(timedelta(seconds=3))
+    assert told(driver, "k") == ("a", "b", "c", "d")
+
+
+def test_retries_come_after_their_delays_and_never_early(driver: Driver, faults: Faults) -> None:
+    faults.left = {"a": 2}
+    send(driver, "k", "a")
+    began = driver.now_us
+    driver.advance(timedelta(seconds=10))
+    assert [(at - began) // 1000 for _, at in faults.attempts] == [0, 2_000, 6_000]
+    assert told(driver, "k") == ("a",)
+
+
+def test_a_record_that_arrives_while_its_key_drains_comes_last(driver: Driver, faults: Faults) -> None:
+    faults.left = {"a": 1, "b": 1}
+    send(driver, "k", "a", "b", "c")
+    driver.advance(timedelta(seconds=2))
+    send(driver, "k", "d")
+    driver.advance(timedelta(seconds=3))
+    assert told(driver, "k") == ("a", "b", "c", "d")
+
+
+def test_exhausted_retries_make_a_dead_letter_and_the_key_stays_blocked(driver: Driver, faults: Faults) -> None:
+    faults.left = {"a": 99}
+    send(driver, "k", "a", "b")
+    driver.advance(timedelta(seconds=60))
+    (letter,) = driver.records(DLQ)
+    headers = dict(letter.headers)
+    assert (letter.key, headers["h"], headers["__orderflow.reason"]) == (b"k", b"\x00\xff", b"max-retries-exceeded")
+    assert msgspec.msgpack.decode(letter.value or b"", type=Letter).text == "a"
+    assert [text for text, _ in faults.attempts] == ["a"] * 3
+    assert told(driver, "k") == ()
+
+
+def test_a_permanent_error_is_a_dead_letter_at_once(driver: Driver, faults: Faults) -> None:
+    faults.left, faults.error = {"a": 1}, PermanentError
+    send(driver, "k", "a", "b")
+    driver.run()
+    (letter,) = driver.records(DLQ)
+    headers = dict(letter.headers)
+    assert headers["__orderflow.reason"] == b"non-retryable"
+    assert headers["__streams.errors.topic"] == SOURCE.encode()
+    assert headers["__streams.errors.offset"] == b"0"
+    assert b"PermanentError" in headers["__streams.errors.exception"]
+
+
+def test_a_record_without_a_key_blocks_nothing(driver: Driver) -> None:
+    driver.pipe(Output(SOURCE, None, b"anything"))
+    send(driver, "k", "a")
+    driver.run()
+    assert [letter.value for letter in driver.records(DLQ)] == [b"anything"]
+    assert told(driver, "k") == ("a",)
+
+
+def test_a_record_under_a_foreign_key_does_not_block_that_key(driver: Driver) -> None:
+    driver.pipe(Output(SOURCE, b"victim", msgspec.msgpack.encode(Letter("k", "a"))))
+    send(driver, "victim", "b")
+    driver.run()
+    assert len(driver.records(DLQ)) == 1
+    assert told(driver, "victim") == ("b",)
+
+
+def test_a_stranger_in_a_retry_topic_is_a_dead_letter(driver: Driver) -> None:
+    driver.pipe(Output("orderflow-story-retry-2000", b"k", b"garbage", [("__orderflow.headers", b"x")]))
+    send(driver, "k", "a")
+    driver.advance(timedelta(seconds=5))
+    assert [letter.value for letter in driver.records(DLQ)] == [b"garbage"]
+    assert told(driver, "k") == ("a",)
+
+
+def test_a_repeated_redelivery_is_ignored(driver: Driver, faults: Faults) -> None:
+    faults.left = {"a": 1}
+    send(driver, "k", "a")
+    driver.run()
+    (retry,) = driver.records("orderflow-story-retry-2000")
+    driver.pipe(Output(retry.topic, retry.key, retry.value, retry.headers))
+    driver.advance(timedelta(seconds=10))
+    assert told(driver, "k") == ("a",)
+
+
+def test_a_crash_between_checkpoints_changes_nothing(driver: Driver, faults: Faults) -> None:
+    faults.left = {"a": 1}
+    send(driver, "k", "a", "b", "c")
+    driver.run()
+    driver.crash()
+    driver.advance(timedelta(seconds=3))
+    assert told(driver, "k") == ("a", "b", "c")
