@@ -1,6 +1,7 @@
 """`orderflow api`: the command API and the gateway to the views, on `ORDERFLOW_HOST`:`ORDERFLOW_PORT`."""
 
 import asyncio
+import gc
 import time
 
 import typer
@@ -50,6 +51,7 @@ async def _serve(settings: Settings) -> None:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
+        gc.freeze()  # else requests pay for walking all that was imported
         await uvicorn.Server(config).serve()
 
 

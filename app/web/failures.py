@@ -38,7 +38,7 @@ def problem_of(error: Exception) -> Problem:
         case OrderRefusedError():
             return Problem(error.code, str(error))
         case TransientError():
-            return Problem("UNAVAILABLE", f"{error}; the same request with the same Idempotency-Key is safe to repeat")
+            return Problem("UNAVAILABLE", "not now; the same request with the same Idempotency-Key is safe to repeat")
         case _:
             return Problem("INTERNAL", "the request failed for a reason on our side; it is in the log")
 

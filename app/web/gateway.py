@@ -8,12 +8,15 @@ from starlette.responses import Response
 
 from app.observability.metrics import VIEW_READS
 from app.web.owners import Directory, Owner, Owners
-from app.web.problem import ProblemError
+from app.web.problem import MEDIA_TYPE, ProblemError
 from app.web.views import Params, View, partition_of
 
 PATIENCE_SECONDS = 1.0
 PAUSE_SECONDS = 0.05
 TIMEOUT = httpx.Timeout(1.0, connect=0.25)
+# of a worker's last word: the row, no such row, or a row that it cannot read
+STATUSES = frozenset({200, 404, 500})
+FORMS = frozenset({"application/json", MEDIA_TYPE})
 
 
 class Gateway:
@@ -51,7 +54,9 @@ class Gateway:
             answer = await self._client.get(owner.url + target, timeout=TIMEOUT)
         except httpx.HTTPError:
             return None
-        return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+        # another program may have the address of a dead worker
+        form = answer.headers.get("content-type", "").partition(";")[0]
+        return answer if answer.status_code in STATUSES and form in FORMS else None
 
 
 def new_client() -> httpx.AsyncClient:

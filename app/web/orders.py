@@ -31,7 +31,7 @@ _LOCATION = {"Location": {"description": "Where the order is.", "schema": {"type
 router = APIRouter(tags=["orders"])
 
 
-def _commands(request: Request) -> Commands:
+async def _commands(request: Request) -> Commands:
     commands: Commands = request.app.state.commands
     return commands
 

@@ -67,7 +67,8 @@ class GroupDirectory:
     """Asks Kafka; one question at a time, whoever waits for its answer. When Kafka is silent the last answer stands."""
 
     def __init__(self, bootstrap: str, group: str, allowed: Callable[[str], bool]) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+        # what librdkafka would print, `_ask` logs
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self._group, self._allowed = group, allowed
         self._known = Owners()
         self._asking: asyncio.Task[Owners] | None = None
