@@ -1,0 +1,152 @@
+"""A whole choreography of one order in memory: the rules, on fake parties, in a random order of delivery."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from random import Random
+from types import ModuleType
+from typing import Any
+
+from hypothesis import strategies as st
+
+from app.domain import fulfilment, inventory, orders, payments, shipping
+from app.domain.events import (
+    DeliveryCancelled,
+    DeliveryScheduled,
+    Event,
+    Item,
+    PaymentCompleted,
+    PaymentRefunded,
+    StockReleased,
+    StockReserved,
+)
+from app.domain.step import Step, Timer
+from tests.unit.order_events import CUSTOMER_ID, NOW, ORDER_ID, items
+from tests.unit.parties import Fate, UnansweredError, World
+
+READS: dict[ModuleType, tuple[str, ...]] = {
+    payments: ("orders",),
+    inventory: ("payments", "orders"),
+    shipping: ("inventory", "orders"),
+    fulfilment: ("orders", "payments", "inventory", "shipping"),
+}
+WRITES = {payments: "payments", inventory: "inventory", shipping: "shipping"}
+
+
+def react(
+    rules: ModuleType, row: Any, cause: Event | Timer, now: int, perform: Callable[[object], object]
+) -> Step[Any]:
+    """The step that follows from the cause, its call made."""
+    step: Step[Any] = rules.begin(row, cause, now)
+    if step.call is None:
+        return step
+    assert step == Step(call=step.call)
+    try:
+        answer = perform(step.call)
+    except UnansweredError:
+        return rules.exhausted(row, cause, step.call, now)  # type: ignore[no-any-return]  # rules are modules
+    return rules.conclude(row, cause, step.call, answer, now)  # type: ignore[no-any-return]  # rules are modules
+
+
+def standing(stream: Iterable[Event]) -> set[int]:
+    """The order versions that a service's stream tells as done and not as undone; each is told at most once."""
+    done, undone = [], []
+    for event in stream:
+        if isinstance(event, PaymentCompleted | StockReserved | DeliveryScheduled):
+            done.append(event.order_version)
+        elif isinstance(event, PaymentRefunded | StockReleased | DeliveryCancelled):
+            undone.append(event.order_version)
+    assert (len(done), len(undone)) == (len(set(done)), len(set(undone)))
+    return set(done) - set(undone)
+
+
+class Choreography:
+    """Delivers each topic in order to each service, fires timers, and now and then forgets a step it has made."""
+
+    def __init__(self, random: Random, faults: int) -> None:
+        self._random, self._faults = random, faults
+        self.now = NOW
+        self.world = World(self._fate)
+        self.topics: dict[str, list[Event]] = {
+            "orders": self.world.store,
+            "payments": [],
+            "inventory": [],
+            "shipping": [],
+        }
+        self.rows: dict[ModuleType, Any] = {}
+        self.timers: dict[tuple[ModuleType, str], Timer] = {}
+        self._positions = {(rules, topic): 0 for rules, topics in READS.items() for topic in topics}
+
+    def run(self, customer: list[Callable[[], None]]) -> None:
+        """Until nothing is left to do; the customer's commands come at any moment."""
+        while moves := self._moves() + customer[:1]:
+            move = self._random.choice(moves)
+            if customer and move is customer[0]:
+                customer.pop(0)
+            move()
+
+    def redeliver(self) -> list[Step[Any]]:
+        """The steps that follow when every service reads every event once more."""
+        return [
+            rules.begin(self.rows[rules], event, self.now)
+            for rules, topic in self._positions
+            for event in self.topics[topic]
+        ]
+
+    def _moves(self) -> list[Callable[[], None]]:
+        unread = [at for at, position in self._positions.items() if position < len(self.topics[at[1]])]
+        deliveries: list[Callable[[], None]] = [partial(self._deliver, *at) for at in unread]
+        return deliveries + [partial(self._fire, at) for at in self.timers]
+
+    def _deliver(self, rules: ModuleType, topic: str) -> None:
+        event = self.topics[topic][self._positions[rules, topic]]
+        if self._handle(rules, event):
+            self._positions[rules, topic] += 1
+
+    def _fire(self, at: tuple[ModuleType, str]) -> None:
+        timer = self.timers[at]
+        self.now = max(self.now, timer.due_at)
+        set_before = dict(self.timers)
+        del self.timers[at]
+        if not self._handle(at[0], timer):
+            self.timers = set_before
+
+    def _handle(self, rules: ModuleType, cause: Event | Timer) -> bool:
+        """Whether the step was kept: a crash after the call forgets it."""
+        step = react(rules, self.rows.get(rules), cause, self.now, self.world.perform)
+        if self._fails():
+            return False
+        if step.row is not None:
+            self.rows[rules] = step.row
+        if step.events:
+            self.topics[WRITES[rules]].extend(step.events)
+        self.timers.update({(rules, timer.name): timer for timer in step.timers})
+        return True
+
+    def _fate(self) -> Fate:
+        return self._random.choice(["refused", "lost", "unreachable"]) if self._fails() else "served"
+
+    def _fails(self) -> bool:
+        fails = self._faults > 0 and self._random.random() < 0.2
+        self._faults -= fails
+        return fails
+
+
+def choreograph(random: Random, faults: int, lines: list[Item], *, cancel: bool) -> Choreography:
+    """One order of the first line; the others are added while the services are at work, then perhaps a cancel."""
+    system = Choreography(random, faults)
+    create = orders.CreateOrder(order_id=ORDER_ID, customer_id=CUSTOMER_ID, currency="GBP", items=(lines[0],))
+    commands: list[orders.Command] = [orders.AddItem(order_id=ORDER_ID, item=line) for line in lines[1:]]
+    if cancel:
+        commands.append(orders.CancelOrder(order_id=ORDER_ID, reason="changed my mind"))
+    system.world.command(create, ORDER_ID)
+    system.run([partial(system.world.try_command, command) for command in commands])
+    return system
+
+
+choreographies = st.builds(
+    choreograph,
+    st.randoms(use_true_random=False),
+    st.integers(0, 8),
+    st.lists(items, min_size=1, max_size=4),
+    cancel=st.booleans(),
+)

@@ -1,0 +1,123 @@
+"""The outside world in memory: a provider, a warehouse, a carrier, and the store of one order."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Literal, TypeAlias
+from uuid import UUID, uuid5
+
+from app.domain import calls, orders
+from app.domain.events import Event
+from tests.unit.order_events import NOW, ORDER_ID
+
+# lost: done, yet not answered
+Fate: TypeAlias = Literal["served", "refused", "lost", "unreachable"]
+
+
+class UnansweredError(Exception):
+    """The party did not answer: whether it did what was asked is not known."""
+
+
+class Party:
+    """Keeps what it did by order version; an undone version never has effect again."""
+
+    def __init__(self, fate: Callable[[], Fate]) -> None:
+        self._fate = fate
+        self.done: dict[int, Any] = {}
+        self.voided: set[int] = set()
+        self._refused: set[int] = set()
+
+    @property
+    def standing(self) -> dict[int, Any]:
+        return {version: effect for version, effect in self.done.items() if version not in self.voided}
+
+    def ask(self, version: int, effect: Any) -> object | None:
+        """None when it is done, else the answer that it is not."""
+        fate = self._fate()
+        if fate == "unreachable":
+            raise UnansweredError
+        if version in self.voided:
+            answer: object | None = calls.Voided()
+        elif version in self._refused or (fate == "refused" and version not in self.done):
+            self._refused.add(version)
+            answer = calls.Refused("no")
+        else:
+            self.done.setdefault(version, effect)
+            answer = None
+        if fate == "lost":
+            raise UnansweredError
+        return answer
+
+    def undo(self, versions: Iterable[int]) -> list[int]:
+        """Those of the versions that had been done."""
+        fate = self._fate()
+        if fate == "unreachable":
+            raise UnansweredError
+        self.voided.update(versions)
+        if fate == "lost":
+            raise UnansweredError
+        return [version for version in versions if version in self.done]
+
+
+class World:
+    """Provider, warehouse, carrier and the store of the order."""
+
+    def __init__(self, fate: Callable[[], Fate]) -> None:
+        self._fate = fate
+        self.provider, self.warehouse, self.carrier = Party(fate), Party(fate), Party(fate)
+        self.store: list[Event] = []
+
+    @property
+    def order(self) -> orders.Order | None:
+        order = None
+        for event in self.store:
+            order = orders.evolve(order, event)
+        return order
+
+    def command(self, command: orders.Command, causation_id: str | None = None) -> None:
+        """Append what the command leads to; without a cause it has an id of its own."""
+        causation_id = causation_id or str(uuid5(UUID(ORDER_ID), f"command {len(self.store)}"))
+        self.store.extend(orders.decide(self.order, command, causation_id=causation_id, now=NOW))
+
+    def try_command(self, command: orders.Command) -> None:
+        """A command that comes too late changes nothing."""
+        with suppress(orders.OrderEndedError):
+            self.command(command)
+
+    def perform(self, call: object) -> object:
+        match call:
+            case calls.Charge():
+                return self.provider.ask(call.order_version, call.amount_minor) or calls.Charged("payment")
+            case calls.VoidCharges():
+                undone = self.provider.undo(call.order_versions)
+                return calls.Refunds(tuple(calls.Refund(v, "GBP", self.provider.done[v]) for v in undone))
+            case calls.Reserve():
+                return self.warehouse.ask(call.order_version, call.items) or calls.Reserved()
+            case calls.ReleaseStock():
+                return calls.Released(tuple(self.warehouse.undo(call.order_versions)))
+            case calls.Schedule():
+                return self.carrier.ask(call.order_version, "delivery") or calls.Scheduled("delivery")
+            case calls.CancelDeliveries():
+                undone = self.carrier.undo(call.order_versions)
+                return calls.CancelledDeliveries(tuple(calls.CancelledDelivery(v, "delivery") for v in undone))
+            case calls.Confirm() | calls.Cancel():
+                return self._decide(call)
+        raise AssertionError(f"nobody performs {call}")
+
+    def _decide(self, call: calls.Confirm | calls.Cancel) -> object:
+        fate, order = self._fate(), self.order
+        if fate == "unreachable":
+            raise UnansweredError
+        if order is None or order.status != "pending":
+            return calls.Superseded(0 if order is None else order.version)
+        if isinstance(call, calls.Confirm) and order.version != call.order_version:
+            return calls.Superseded(order.version)
+        self.command(_command(call), call.causation_id)
+        if fate == "lost":
+            raise UnansweredError
+        return calls.Decided(order.version + 1)
+
+
+def _command(call: calls.Confirm | calls.Cancel) -> orders.Command:
+    if isinstance(call, calls.Confirm):
+        return orders.ConfirmOrder(order_id=call.order_id)
+    return orders.CancelOrder(order_id=call.order_id, reason=call.reason)
