@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_events import DELIVERY_SCHEDULED, ITEMS, ORDER_CREATED, SAMPLES, identity
 
 from app.domain.events import Event, Item, OrderCreated
 from app.serde.codec import MAX_VALUE_BYTES, event_codec
@@ -14,6 +13,7 @@ from app.serde.errors import InvalidEventError, MalformedValueError, UnknownSche
 from app.serde.limits import MAX_MINOR
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS, SHIPPING_EVENTS, subject_of, topic_of
+from tests.schema.sample_events import DELIVERY_SCHEDULED, ITEMS, ORDER_CREATED, SAMPLES, identity
 
 CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
 VALUE = CODEC.encode(ORDER_CREATED)

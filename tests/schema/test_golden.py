@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from sample_events import SAMPLES
 
 from app.serde.codec import event_codec
 from app.serde.lock import DIRECTORY, Locked, committed_registry, read_lock
 from app.serde.topics import EVENT_TYPES, full_name, subject_of, topic_of
+from tests.schema.sample_events import SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 TYPES = {full_name(event_type): event_type for types in EVENT_TYPES.values() for event_type in types}

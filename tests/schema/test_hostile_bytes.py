@@ -6,13 +6,13 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_events import ORDER_CREATED, SAMPLES
 
 from app.errors import PoisonError
 from app.serde.codec import MAX_VALUE_BYTES, event_codec
 from app.serde.errors import InvalidEventError, MalformedValueError
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS, topic_of
+from tests.schema.sample_events import ORDER_CREATED, SAMPLES
 
 CODECS = {topic: event_codec(committed_registry(), topic) for topic in {topic_of(type(event)) for event in SAMPLES}}
 VALUES = [(CODECS[topic_of(type(event))], CODECS[topic_of(type(event))].encode(event)) for event in SAMPLES]

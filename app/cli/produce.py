@@ -1,0 +1,151 @@
+"""`orderflow produce`: places orders through the command API and receives the stock that they need."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import msgspec
+import typer
+
+from app.cli.producing import hostile
+from app.cli.producing.online_retail import write_rejects
+from app.cli.producing.orders import needed_stock
+from app.cli.producing.placing import PlacedReport, place_orders
+from app.cli.producing.sending import send
+from app.cli.producing.showing import progress, show
+from app.cli.producing.source import FAULTS, Source, from_file, from_seed
+from app.cli.producing.stock import StockReport, receive_stock
+from app.config import Settings, load
+from app.gateways.warehouse import PostgresWarehouse
+from app.serde.lock import committed_registry
+from app.serde.topics import EVENT_TYPES
+
+HOSTILE_PER_TOPIC = 0.1  # of the number of orders, and at least LEAST_HOSTILE
+LEAST_HOSTILE = 12  # one of each kind
+RECEIVE_SECONDS = 30.0
+
+cli = typer.Typer(no_args_is_help=True, help="Place orders and receive stock.")
+
+Count = Annotated[int, typer.Option("--orders", min=1, help="How many orders of the seed.")]
+Seed = Annotated[int, typer.Option(help="The same seed makes the same orders, ids included.")]
+Run = Annotated[str, typer.Option(help="Another run has the same orders under other ids.")]
+Faults = Annotated[str, typer.Option(help=f"Any of {','.join(FAULTS)}, with commas between.")]
+File = Annotated[Path | None, typer.Option("--from", help="A CSV with the columns of Online Retail.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@cli.command()
+def orders(
+    count: Count = 100,
+    seed: Seed = 1,
+    rate: Annotated[float, typer.Option(min=0.0, help="Orders a second; 0: as fast as the API takes them.")] = 0.0,
+    faults: Faults = "",
+    run: Run = "",
+    file: File = None,
+    rejects: Annotated[Path | None, typer.Option(help="Where the rejected lines of --from go.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Orders placed at once.")] = 16,
+    as_json: Json = False,
+) -> None:
+    """Place orders; repeating a run adds nothing. Exit 1 when the API refused an order that it should take."""
+    settings, wanted = load(), _faults(faults)
+    source = _source(count, seed, wanted, run, file)
+    result: dict[str, Any] = {"mix": source.mix}
+    if file is not None:
+        target = rejects or settings.data / f"{file.stem}.rejects.csv"
+        write_rejects(target, source.rejected)
+        result |= {"rejected": source.rejected_by_reason, "rejects": str(target)}
+    records = list(_hostile(wanted, seed, max(LEAST_HOSTILE, int(count * HOSTILE_PER_TOPIC))))
+    if records:
+        result["hostile"] = dict(Counter(record.kind for _, record in records))
+    if not as_json:
+        show("The orders of this run", result)
+    report = asyncio.run(_place(settings, source, records, rate, concurrency))
+    if as_json:
+        typer.echo(json.dumps(result | msgspec.to_builtins(report)))
+    else:
+        show("Placed", msgspec.to_builtins(report))
+    raise typer.Exit(1 if report.refused else 0)
+
+
+@cli.command()
+def stock(
+    count: Count = 100,
+    seed: Seed = 1,
+    faults: Faults = "",
+    run: Run = "",
+    file: File = None,
+    item: Annotated[list[str] | None, typer.Option(help="SKU=QUANTITY instead; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Receive what the orders of the same options need; repeating it adds nothing, but --item always adds."""
+    if item:
+        name, needed = f"item:{uuid4()}", _items(item)
+    else:
+        source = _source(count, seed, _faults(faults), run, file)
+        name, needed = source.name, needed_stock(source.orders)
+    report = asyncio.run(receive_needed(load(), name, needed))
+    if as_json:
+        typer.echo(json.dumps(msgspec.to_builtins(report)))
+    else:
+        show("Received", msgspec.to_builtins(report))
+
+
+async def _place(
+    settings: Settings,
+    source: Source,
+    records: list[tuple[str, hostile.HostileRecord]],
+    rate: float,
+    concurrency: int,
+) -> PlacedReport:
+    with progress("orders", len(source.orders)) as on_progress:
+        sending = asyncio.to_thread(send, settings.kafka, records) if records else asyncio.sleep(0)
+        placing = place_orders(settings.api, source.orders, concurrency=concurrency, rate=rate, on_progress=on_progress)
+        report, _ = await asyncio.gather(placing, sending)
+    return report
+
+
+async def receive_needed(settings: Settings, name: str, needed: dict[str, int]) -> StockReport:
+    """Receive this stock in the warehouse, once for each name and content."""
+    warehouse = PostgresWarehouse(settings.postgres, RECEIVE_SECONDS)
+    try:
+        with progress("skus", len(needed)) as on_progress:
+            return await receive_stock(warehouse, needed, name, on_progress=on_progress)
+    finally:
+        await warehouse.close()
+
+
+def _source(count: int, seed: int, faults: tuple[str, ...], run: str, file: Path | None) -> Source:
+    if file is None:
+        return from_seed(count, seed, faults=faults, run=run)
+    if faults:
+        raise typer.BadParameter("faults are for generated orders; leave out --from or --faults")
+    return from_file(file)
+
+
+def _faults(text: str) -> tuple[str, ...]:
+    wanted = tuple(fault for fault in text.split(",") if fault)
+    if unknown := set(wanted) - set(FAULTS):
+        raise typer.BadParameter(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
+    return wanted
+
+
+def _hostile(faults: tuple[str, ...], seed: int, count: int) -> Iterator[tuple[str, hostile.HostileRecord]]:
+    for topic in EVENT_TYPES:
+        if "poison" in faults:
+            yield from ((topic, record) for record in hostile.poison(committed_registry(), topic, seed, count))
+        if "unknown-schema" in faults:
+            yield from ((topic, record) for record in hostile.unknown_schemas(committed_registry(), topic, seed, count))
+
+
+def _items(texts: list[str]) -> dict[str, int]:
+    needed: Counter[str] = Counter()
+    for text in texts:
+        sku, _, quantity = text.rpartition("=")
+        if not sku or not quantity.isdecimal() or int(quantity) < 1:
+            raise typer.BadParameter(f"{text!r} is not SKU=QUANTITY with a quantity of 1 or more")
+        needed[sku] += int(quantity)
+    return dict(needed)

@@ -1,0 +1,170 @@
+"""Places orders through the command API, as fast as it takes them or at a given rate.
+
+Every command has an idempotency key of its own, so whatever fails on the way is simply sent again: nothing doubles.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from random import Random
+from typing import Any
+
+import httpx
+import msgspec
+
+from app.cli.producing.orders import PlannedOrder
+from app.domain.events import Item
+from app.errors import TransientError
+
+TIMEOUT_SECONDS = 10.0
+PATIENCE_SECONDS = 120.0  # an API that is down for this long ends the run
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+
+# the order had its outcome before the command arrived
+TOO_LATE = "ORDER_ENDED"
+
+
+class PlacedReport(msgspec.Struct, kw_only=True):
+    """What the API answered. `too_late`: items and cancels of orders that had their outcome already.
+
+    `refused` counts the other refusals by the problem's code; `retried` the requests that had to be sent again.
+    """
+
+    placed: int = 0
+    items_added: int = 0
+    cancelled: int = 0
+    too_late: int = 0
+    refused: dict[str, int] = msgspec.field(default_factory=dict)
+    retried: int = 0
+    seconds: float = 0.0
+
+
+class ApiUnavailableError(TransientError):
+    """The command API did not take a request within the patience of the run."""
+
+
+async def place_orders(
+    api_url: str,
+    orders: Iterable[PlannedOrder],
+    *,
+    concurrency: int = 16,
+    rate: float = 0.0,
+    patience_seconds: float = PATIENCE_SECONDS,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> PlacedReport:
+    """Places all orders, `concurrency` at once, at most `rate` of them a second (0: as fast as it goes).
+
+    `on_progress` hears the number of orders done. `ApiUnavailableError` when the API stays away; what was placed
+    until then stays placed, and running again goes on from there.
+    """
+    limits = httpx.Limits(max_connections=2 * concurrency, max_keepalive_connections=2 * concurrency)
+    async with httpx.AsyncClient(base_url=api_url, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False) as client:
+        placing = _Placing(client, patience_seconds, on_progress)
+        source, started = _paced(orders, rate), time.monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(concurrency):
+                    group.create_task(placing.work(source))
+        except* ApiUnavailableError as unavailable:
+            raise unavailable.exceptions[0] from None
+        placing.report.seconds = time.monotonic() - started
+        return placing.report
+
+
+def _paced(orders: Iterable[PlannedOrder], rate: float) -> Iterator[tuple[float, PlannedOrder]]:
+    """Each order with the moment before which it is not placed."""
+    started = time.monotonic()
+    for index, order in enumerate(orders):
+        yield (started + index / rate if rate > 0 else started), order
+
+
+class _Placing:
+    def __init__(self, client: httpx.AsyncClient, patience_seconds: float, on_progress: Callable[[int], None]) -> None:
+        self.report = PlacedReport()
+        self._client, self._patience_seconds, self._on_progress = client, patience_seconds, on_progress
+        self._done = 0
+        self._chance = Random()  # noqa: S311 - spreads retries
+
+    async def work(self, source: Iterator[tuple[float, PlannedOrder]]) -> None:
+        for due_at, order in source:
+            await asyncio.sleep(max(0.0, due_at - time.monotonic()))
+            await self._place(order)
+            self._done += 1
+            self._on_progress(self._done)
+
+    async def _place(self, order: PlannedOrder) -> None:
+        report = self.report
+        if not await self._command(order, "place", "/orders", _order_body(order)):
+            return
+        report.placed += 1
+        for index, item in enumerate(order.added):
+            path = f"/orders/{order.order_id}/items"
+            if await self._command(order, f"item {index}", path, _item_body(item)):
+                report.items_added += 1
+        cancel = f"/orders/{order.order_id}/cancel"
+        if order.cancelled and await self._command(order, "cancel", cancel, {"reason": "customer"}):
+            report.cancelled += 1
+
+    async def _command(self, order: PlannedOrder, command: str, path: str, body: dict[str, Any]) -> bool:
+        """Whether the API took the command; a refusal is counted."""
+        sent: list[Awaitable[httpx.Response]] = [
+            self._send(path, body, order.key(command)) for _ in range(2 if order.twice else 1)
+        ]
+        answer = (await asyncio.gather(*sent))[0]
+        if answer.is_success:
+            return True
+        code = _code(answer)
+        if code == TOO_LATE:
+            self.report.too_late += 1
+        else:
+            self.report.refused[code] = self.report.refused.get(code, 0) + 1
+        return False
+
+    async def _send(self, path: str, body: dict[str, Any], key: str) -> httpx.Response:
+        """The first answer that is not `try again`."""
+        give_up_at, pause = time.monotonic() + self._patience_seconds, FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                answer = await self._client.post(path, json=body, headers={"Idempotency-Key": key})
+            except httpx.TransportError as error:
+                failed = f"{type(error).__name__} {error}".strip()
+            else:
+                if answer.status_code != httpx.codes.TOO_MANY_REQUESTS and not answer.is_server_error:
+                    return answer
+                failed = f"status {answer.status_code}"
+                pause = max(pause, _retry_after(answer))
+            if time.monotonic() + pause > give_up_at:
+                raise ApiUnavailableError(
+                    f"{self._client.base_url} took no request for {self._patience_seconds:g} s ({failed}); "
+                    "start the API and run the same command again: nothing is placed twice"
+                )
+            self.report.retried += 1
+            await asyncio.sleep(pause * self._chance.uniform(0.5, 1.0))
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _order_body(order: PlannedOrder) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "customer_id": order.customer_id,
+        "currency": order.currency,
+        "reference": order.reference,
+        "placed_at": order.placed_at,
+        "items": [_item_body(item) for item in order.items],
+    }
+
+
+def _item_body(item: Item) -> dict[str, Any]:
+    return {"sku": item.sku, "quantity": item.quantity, "unit_price_minor": item.unit_price_minor}
+
+
+def _code(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["code"])
+    except (ValueError, LookupError, TypeError):
+        return f"HTTP_{answer.status_code}"
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    text = answer.headers.get("Retry-After", "")
+    return min(float(text), LONGEST_PAUSE_SECONDS) if text.isdecimal() else 0.0
