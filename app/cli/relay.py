@@ -1,0 +1,66 @@
+"""`orderflow relay`: publishes the outbox; health and metrics on `ORDERFLOW_HOST`:`ORDERFLOW_PORT`."""
+
+import signal
+import socket
+import threading
+
+import typer
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.config import Settings, load
+from app.errors import SetupError
+from app.eventstore import backlog
+from app.eventstore.publisher import Publisher
+from app.eventstore.relay import Relay
+from app.observability import metrics
+from app.observability.log import setup
+from app.serde.topics import ORDERS_EVENTS
+from app.streaming.names import group_id
+from app.web.problem import MEDIA_TYPE, Problem
+
+GROUP = group_id("relay")
+
+cli = typer.Typer()
+
+
+@cli.command()
+def relay() -> None:
+    """Publish what is appended, in order per order, each event once. Any number may run. Ends on SIGINT or SIGTERM."""
+    settings = load()
+    setup(settings.log_level)
+    running = Relay(settings.postgres, lambda shard: Publisher(settings.kafka, GROUP, ORDERS_EVENTS, shard))
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: running.stop())
+    threading.Thread(target=_serve, args=(settings, running, _listen(settings)), daemon=True).start()
+    running.run()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port))
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise SetupError(f"nothing can listen on {where}: {error}; choose another ORDERFLOW_PORT") from None
+
+
+def _serve(settings: Settings, running: Relay, listening: socket.socket) -> None:
+    async def live(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def ready(_: Request) -> Response:
+        troubles = running.troubles()
+        if not troubles:
+            return JSONResponse({"status": "ready"})
+        problem = Problem("UNAVAILABLE", "; ".join(troubles))
+        return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
+
+    def measured(_: Request) -> Response:
+        backlog.measure(settings.postgres)
+        return Response(metrics.exposition(), headers={"content-type": metrics.CONTENT_TYPE})
+
+    app = Starlette(routes=[Route("/livez", live), Route("/readyz", ready), Route("/metrics", measured)])
+    uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listening])

@@ -1,0 +1,38 @@
+"""Measures what is not yet published, whoever owns the shards, at the moment when somebody asks."""
+
+import psycopg
+from prometheus_client import Gauge
+
+from app.eventstore.session import conninfo
+from app.observability.metrics import RELAY_LAG
+
+MOST_ROWS = 100_000
+
+RELAY_BACKLOG = Gauge(
+    "orderflow_relay_backlog_rows", f"Outbox rows not yet published; at most {MOST_ROWS} are counted.", ("shard",)
+)
+
+BACKLOG = """
+select p.shard, b.waiting, b.oldest_s
+from relay_position p, lateral (
+    select count(*) as waiting, coalesce(extract(epoch from clock_timestamp() - min(appended_at)), 0) as oldest_s
+    from (
+        select o.appended_at from outbox o
+        where (o.xid, o.seq) > (p.xid, p.seq)
+            and outbox_shard(o.aggregateid, (select count(*)::int from relay_position)) = p.shard
+        order by o.xid, o.seq
+        limit %s
+    ) unpublished
+) b
+"""
+
+
+def measure(dsn: str) -> None:
+    """Sets the gauges; they keep their values while PostgreSQL does not answer."""
+    try:
+        with psycopg.connect(conninfo(dsn, "orderflow-relay", statement_timeout="2s")) as connection:
+            for shard, waiting, oldest_s in connection.execute(BACKLOG, (MOST_ROWS,)):
+                RELAY_BACKLOG.labels(shard).set(waiting)
+                RELAY_LAG.labels(shard).set(float(oldest_s))
+    except psycopg.Error:
+        return

@@ -1,0 +1,97 @@
+"""Reads the outbox in the order of publication: by (xid, seq), and never past a transaction that may still add rows."""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+import psycopg
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+# what a session needs so that its prepared plans stay walks along the index, however small the tables were at first
+INDEX_WALK = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
+
+# outbox.xid: a bare xid would sort by the text of the select list
+READ = """
+select
+    id::text, aggregatetype, aggregateid::text, type, payload, ce_time, traceparent, xid::text, seq,
+    xid < pg_snapshot_xmin(pg_current_snapshot()) as settled
+from outbox
+where (xid, seq) > (%s::xid8, %s) and outbox_shard(aggregateid, %s) = %s
+order by outbox.xid, outbox.seq
+limit %s
+"""
+COPY = "update relay_position set xid = %s::xid8, seq = %s, published = %s, saved_at = now() where shard = %s"
+COPIED = "select xid::text, seq, published from relay_position where shard = %s"
+SHARDS = "select count(*) from relay_position"
+AHEAD = "select %s::xid8 >= pg_snapshot_xmax(pg_current_snapshot())"
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Up to where a shard is published, and how many events that were."""
+
+    xid: str
+    seq: int
+    published: int
+
+
+class OutboxRow(NamedTuple):
+    """One event to be published."""
+
+    event_id: str
+    aggregatetype: str
+    aggregateid: str
+    type: str
+    payload: bytes
+    ce_time: str
+    traceparent: str
+    xid: str
+    seq: int
+    settled: bool
+
+    @property
+    def topic(self) -> str:
+        return f"{self.aggregatetype}.events"
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Those of `app.serde.cloudevents`, to the byte."""
+        return [
+            ("ce_specversion", "1.0"),
+            ("ce_id", self.event_id),
+            ("ce_source", f"/orderflow/{self.aggregatetype}"),
+            ("ce_type", self.type),
+            ("ce_time", self.ce_time),
+            ("ce_subject", self.aggregateid),
+            ("content-type", "application/avro"),
+            ("traceparent", self.traceparent),
+        ]
+
+
+class OutboxShard:
+    """The rows of one shard, read over a connection that is this shard's owner."""
+
+    def __init__(self, connection: Connection, shard: int, shards: int) -> None:
+        self._cursor = connection.cursor(binary=True)
+        self._shard, self._shards = shard, shards
+
+    def read(self, position: Position, limit: int) -> tuple[list[OutboxRow], bool]:
+        """The next rows that may be published; whether more are there, held back by a transaction in progress."""
+        parameters = (position.xid, position.seq, self._shards, self._shard, limit)
+        self._cursor.execute(READ, parameters, prepare=True)
+        rows = [OutboxRow._make(row) for row in self._cursor]
+        held = bool(rows) and not rows[-1].settled
+        return [row for row in rows if row.settled] if held else rows, held
+
+    def is_behind(self, position: Position) -> bool:
+        """Whether the database has not yet come to where the position says it was."""
+        self._cursor.execute(AHEAD, (position.xid,))
+        (ahead,) = self._cursor.fetchone() or (False,)
+        return bool(ahead)
+
+    def copied(self) -> Position:
+        """The position as it was last copied here."""
+        self._cursor.execute(COPIED, (self._shard,))
+        return Position(*(self._cursor.fetchone() or ("0", 0, 0)))
+
+    def copy(self, position: Position) -> None:
+        """For the day when the group's offsets have expired: the position itself is in Kafka."""
+        self._cursor.execute(COPY, (position.xid, position.seq, position.published, self._shard), prepare=True)
