@@ -8,7 +8,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from time import monotonic
 
+import psycopg
+from confluent_kafka import KafkaException
+
 from app.config import Settings
+from app.errors import SetupError
 from app.verify import effects, history
 from app.verify.compare import compare_row, extra_rows
 from app.verify.database import Database
@@ -29,19 +33,19 @@ async def run(settings: Settings, *, timeout: float, announce: Callable[[str], N
     `SetupError` or `NoAnswerError` when a source cannot be read at all.
     """
     started = monotonic()
-    async with AsyncExitStack() as stack:
-        check = _Check(
-            settings,
-            KafkaReader(settings.kafka),
-            await stack.enter_async_context(Database(settings.postgres)),
-            await stack.enter_async_context(Services()),
-        )
-        announce("waiting for quiet")
-        not_quiet = await check.quiet(timeout)
-        announce("reading store, topics and ledgers")
-        await check.collect()
-        announce("comparing every row")
-        await check.compare()
+    try:
+        async with AsyncExitStack() as stack:
+            kafka = KafkaReader(settings.kafka)
+            database = await stack.enter_async_context(Database(settings.postgres))
+            check = _Check(settings, kafka, database, await stack.enter_async_context(Services()))
+            announce("waiting for quiet")
+            not_quiet = await check.quiet(timeout)
+            announce("reading store, topics and ledgers")
+            await check.collect()
+            announce("comparing every row")
+            await check.compare()
+    except (KafkaException, psycopg.Error) as error:
+        raise SetupError(f"a source failed while it was read: {error}; look at it, then verify again") from error
     return check.report(not_quiet, monotonic() - started)
 
 

@@ -24,9 +24,8 @@ from warehouse.stock
 full join (select sku, sum(quantity)::bigint as receipts from warehouse.receipt_lines group by sku) using (sku)
 """
 RESERVATIONS = """
-select order_id, order_version, state, sku, quantity from warehouse.reservations r
-left join (select order_id, order_version, sku, quantity from warehouse.reservation_lines) l
-using (order_id, order_version)
+select order_id, order_version, state, line.sku, quantity from warehouse.reservations
+left join warehouse.reservation_lines line using (order_id, order_version)
 """
 
 

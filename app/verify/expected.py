@@ -3,7 +3,7 @@
 A row is named by the path that serves it, so that whatever serves that path can be compared with it.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +29,7 @@ def rows(cases: Iterable[Case]) -> dict[str, Row]:
         found[order_path(case.order_id)] = Row(order, {case.order_id})
         _add_to_customer(found, order)
         _add_to_sales(found, order)
-        _add_to_products(found, order, quantities(case))
+        _add_to_products(found, order)
     return found
 
 
@@ -73,14 +73,6 @@ def total_minor(lines: Iterable[dict[str, Any]]) -> int:
     return sum(line["quantity"] * line["unit_price_minor"] for line in lines)
 
 
-def quantities(case: Case) -> Counter[str]:
-    """How many of each sku the order asks for."""
-    wanted: Counter[str] = Counter()
-    for item in items(case):
-        wanted[item["sku"]] += item["quantity"]
-    return wanted
-
-
 def order_row(case: Case) -> dict[str, Any]:
     created, last = case.stored[0], case.stored[-1]
     lines = items(case)
@@ -93,14 +85,14 @@ def order_row(case: Case) -> dict[str, Any]:
         "currency": created["currency"],
         "total_minor": total_minor(lines),
         "item_count": sum(line["quantity"] for line in lines),
-        "lines": len(lines),
+        "lines": [{"sku": line["sku"], "quantity": line["quantity"]} for line in lines],
         "placed_at": created["placed_at"],
         "version": last["version"],
         "reason": last["reason"] if last["type"] == "OrderCancelled" else None,
         "charged_minor": sum(event["amount_minor"] for event in case.of("PaymentCompleted")),
         "refunded_minor": sum(event["amount_minor"] for event in case.of("PaymentRefunded")),
-        "reserved_versions": sorted(event["order_version"] for event in case.of("StockReserved")),
-        "released_versions": sorted(event["order_version"] for event in case.of("StockReleased")),
+        "reserved_versions": [event["order_version"] for event in case.of("StockReserved")],
+        "released_versions": [event["order_version"] for event in case.of("StockReleased")],
         "delivery": deliveries[-1]["type"].removeprefix("Delivery").lower() if deliveries else "none",
         "delivery_id": next((event["delivery_id"] for event in reversed(deliveries) if "delivery_id" in event), None),
     }
@@ -125,12 +117,12 @@ def _add_to_sales(found: dict[str, Row], order: dict[str, Any]) -> None:
     row.order_ids.add(order["order_id"])
 
 
-def _add_to_products(found: dict[str, Row], order: dict[str, Any], wanted: Counter[str]) -> None:
-    for sku, quantity in wanted.items():
-        totals: dict[str, Any] = defaultdict(int, sku=sku)
-        row = found.setdefault(product_path(sku), Row(totals, set()))
+def _add_to_products(found: dict[str, Row], order: dict[str, Any]) -> None:
+    for line in order["lines"]:
+        totals: dict[str, Any] = defaultdict(int, sku=line["sku"])
+        row = found.setdefault(product_path(line["sku"]), Row(totals, set()))
         row.fields["orders"] += 1
-        row.fields["ordered_quantity"] += quantity
+        row.fields["ordered_quantity"] += line["quantity"]
         for status in ("confirmed", "cancelled"):
-            row.fields[f"{status}_quantity"] += quantity * (order["status"] == status)
+            row.fields[f"{status}_quantity"] += line["quantity"] * (order["status"] == status)
         row.order_ids.add(order["order_id"])

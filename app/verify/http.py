@@ -24,9 +24,13 @@ class NoAnswerError(TransientError):
 
 
 class Services:
-    """HTTP with limits: 50 requests at a time, 10 s each; a 503 or a lost connection is asked again for 20 s."""
+    """HTTP with limits: 50 requests at a time, 10 s each; a 503 or a lost connection is asked again for 20 s.
+
+    All of them together may wait in vain for 1,000 s, so that a check of many rows ends soon when nobody serves them.
+    """
 
     async def __aenter__(self) -> "Services":
+        self._vain_seconds = 0.0
         connector = aiohttp.TCPConnector(limit=CONCURRENCY)
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10))
         return self
@@ -40,6 +44,9 @@ class Services:
         """The JSON of the answer; None when there is no such thing. `NoAnswerError` when no answer comes."""
         until = monotonic() + patience
         while True:
+            if self._vain_seconds > CONCURRENCY * PATIENCE:
+                raise NoAnswerError(f"{url} was not asked: too many others gave no answer")
+            asked = monotonic()
             try:
                 async with self._session.get(URL(url, encoded=True)) as answer:
                     if answer.status == MISSING:
@@ -53,6 +60,7 @@ class Services:
             if hopeless or monotonic() > until:
                 raise NoAnswerError(f"{url} does not answer as it must ({problem})")
             await asyncio.sleep(PAUSE)
+            self._vain_seconds += monotonic() - asked
 
     async def each(self, paths: Iterable[str], handle: Callable[[str], Awaitable[None]]) -> None:
         """`handle` for every path, at most 50 at a time."""

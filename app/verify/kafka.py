@@ -29,7 +29,9 @@ class KafkaReader:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        # silent: what goes wrong comes as an error
+        self._client = {"bootstrap.servers": bootstrap, "log_level": 0}
+        self._admin = AdminClient(self._client)
 
     def topics(self) -> dict[str, int]:
         """The partition count of every topic."""
@@ -88,17 +90,20 @@ class KafkaReader:
             return
         consumer = Consumer(
             {
-                "bootstrap.servers": self._bootstrap,
+                **self._client,
                 "group.id": "orderflow-verify",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
                 "fetch.queue.backoff.ms": 20,
+                "fetch.wait.max.ms": 20,
                 "queued.max.messages.kbytes": 16_384,
             }
         )
         try:
+            # else it would learn of the partitions' leaders only at its next tick, half a second later
+            consumer.list_topics(timeout=LIMIT)
             consumer.assign([TopicPartition(topic, partition, offset) for (topic, partition), offset in starts.items()])
             yield from self._to_the_ends(consumer, set(starts))
         finally:

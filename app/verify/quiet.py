@@ -19,8 +19,6 @@ SOURCES = {
     "shipping": (INVENTORY, ORDERS),
     "fulfilment": TOPICS,
 }
-# Their timers undo what may have been done; the watchdog's of fulfilment wait for a deadline and hold nothing up.
-UNDOING = ("payments", "inventory", "shipping")
 PAUSE = 0.3
 
 
@@ -73,8 +71,8 @@ def _of_tasks(topology: str, standing: Standing) -> list[str]:
             found.append(f"{where} is {task['state']}")
         if task["in_flight"]:
             found.append(f"{where} has {task['in_flight']} records in flight")
-        if task["timers"] and topology in UNDOING:
-            found.append(f"{where} waits to undo, with {task['timers']} timers")
+        if task["timers"]:
+            found.append(f"{where} waits for {task['timers']} timers")
         if task["parked"] and (f"{group_of(topology)}-dlq", partition) not in standing.dead:
             found.append(f"{where} has {task['parked']} parked records")
     return found

@@ -89,13 +89,12 @@ class Events:
 
 def changelog_paths(kafka: KafkaReader) -> set[str]:
     """The path of every row that the changelogs of the views hold."""
-    live: set[str] = set()
-    for table, (parts, path) in TABLES.items():
-        rows: dict[bytes, bool] = {}
-        for message in kafka.records([f"orderflow-order-views-{table}-changelog"]):
-            rows[message.key()] = message.value() is not None
-        live |= {path(*key_parts(key, parts)) for key, present in rows.items() if present}
-    return live
+    tables = {f"orderflow-order-views-{table}-changelog": of_table for table, of_table in TABLES.items()}
+    present: dict[tuple[str, bytes], bool] = {}
+    for message in kafka.records(list(tables)):
+        present[message.topic(), message.key()] = message.value() is not None
+    live = [(tables[topic], key) for (topic, key), is_there in present.items() if is_there]
+    return {path(*key_parts(key, parts)) for (parts, path), key in live}
 
 
 def key_parts(key: bytes, parts: int) -> list[str]:

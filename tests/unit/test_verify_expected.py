@@ -6,7 +6,7 @@ from typing import Any
 from app.verify.compare import compare_row, extra_rows
 from app.verify.expected import Row, rows
 from app.verify.model import PAYMENTS, Case
-from tests.unit.verify_orders import CUSTOMER, PLACED_AT, cancelled, confirmed
+from tests.unit.verify_orders import CUP, CUSTOMER, PEN, PLACED_AT, cancelled, confirmed
 
 ORDER_1, ORDER_2 = "/views/orders/order-1", "/views/orders/order-2"
 CUSTOMER_ORDERS = f"/views/customers/{CUSTOMER}/orders"
@@ -23,7 +23,7 @@ def test_a_confirmed_order_folds_to_its_row() -> None:
         "currency": "GBP",
         "total_minor": 1000,
         "item_count": 3,
-        "lines": 2,
+        "lines": [{"sku": "PEN", "quantity": 2}, {"sku": "CUP", "quantity": 1}],
         "placed_at": PLACED_AT,
         "version": 3,
         "reason": None,
@@ -83,6 +83,13 @@ def test_demand_counts_what_was_asked_for_by_status() -> None:
         "confirmed_quantity": 2,
         "cancelled_quantity": 2,
     }
+
+
+def test_demand_counts_every_line_of_a_product() -> None:
+    case = confirmed()
+    case.stored[0]["items"] = [PEN, CUP, PEN]
+    pens = rows([case])["/views/products/PEN/demand"].fields
+    assert (pens["orders"], pens["ordered_quantity"]) == (2, 4)
 
 
 def test_names_in_paths_are_quoted() -> None:

@@ -61,7 +61,7 @@ def test_a_worker_that_does_not_answer_is_named() -> None:
     [
         (task(state="restoring"), "payments[0] is restoring"),
         (task(in_flight=2), "payments[0] has 2 records in flight"),
-        (task(timers=1), "payments[0] waits to undo, with 1 timers"),
+        (task(timers=1), "payments[0] waits for 1 timers"),
         (task(parked=4), "payments[0] has 4 parked records"),
     ],
 )
@@ -73,10 +73,6 @@ def test_records_parked_behind_a_dead_letter_are_quiet() -> None:
     calm = with_task("payments", task(parked=4))
     calm.dead = {("orderflow-payments-dlq", 0)}
     assert not_quiet(calm) == []
-
-
-def test_the_watchdogs_timers_are_quiet() -> None:
-    assert not_quiet(with_task("fulfilment", task(timers=9))) == []
 
 
 def test_a_topology_reads_its_sources_and_what_it_writes_for_itself() -> None:

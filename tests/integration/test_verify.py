@@ -1,0 +1,134 @@
+"""The whole check against real servers: a clean system shows nothing, and every planted wrong is found."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+import psycopg
+import pytest
+
+from app.domain import events as e
+from app.embedded.kafka import KafkaServer
+from app.migrations import upgrade
+from app.verify import Report, run
+from tests.integration.verify_system import (
+    KEPT,
+    LETTERS,
+    PEN,
+    UNDONE,
+    SmallSystem,
+    envelope,
+    small_system,
+    stored_events,
+)
+
+pytestmark = pytest.mark.anyio
+GHOST = str(uuid5(NAMESPACE_OID, "ghost"))
+
+
+@pytest.fixture(scope="module")
+def own_kafka(session_directory: Path) -> Iterator[str]:
+    """A broker of its own: the check reads all that is in the topics of the product."""
+    server = KafkaServer(session_directory / "kafka-of-verify")
+    server.start()
+    yield server.bootstrap
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def own_database(postgres: str) -> str:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("create database verify")
+    dsn = f"{postgres.rpartition('/')[0]}/verify"
+    upgrade(dsn)
+    return dsn
+
+
+@pytest.fixture(scope="module")
+async def system(
+    own_kafka: str, own_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[SmallSystem]:
+    async with small_system(own_kafka, own_database, tmp_path_factory.mktemp("ledgers")) as system:
+        yield system
+
+
+async def checked(system: SmallSystem) -> Report:
+    return await run(system.settings, timeout=20)
+
+
+def found(report: Report) -> set[tuple[str, str]]:
+    return {(difference.kind, difference.subject) for difference in report.differences}
+
+
+async def test_a_clean_system_shows_no_difference(system: SmallSystem) -> None:
+    report = await checked(system)
+    assert (report.differences, report.not_quiet, report.clean) == ((), (), True)
+    assert (report.orders, report.confirmed, report.cancelled, report.rows) == (2, 1, 1, 5)
+
+
+async def test_hostile_records_are_no_difference_once_every_reader_has_dead_lettered_them(system: SmallSystem) -> None:
+    system.produce([("orders.events", "hostile", b"\x00\x00", [])])
+    await asyncio.to_thread(system.read_everything)
+    [difference] = (await checked(system)).differences
+    assert (difference.kind, difference.expected) == ("letter-missing", "a dead letter of each reader")
+
+    origin = difference.subject.removeprefix("orders.events[").replace("]@", " ").split()
+    headers = [
+        (f"__streams.errors.{name}", text.encode()) for name, text in zip(("partition", "offset"), origin, strict=True)
+    ]
+    letter = b"\x00\x00", [("__streams.errors.topic", b"orders.events"), *headers]
+    system.produce((topic, "hostile", *letter) for topic in LETTERS)
+    report = await checked(system)
+    assert (report.differences, report.dead_letters, report.blocked) == ((), 5, ())
+
+
+async def test_what_is_under_way_is_named_at_the_end_of_the_wait(system: SmallSystem) -> None:
+    system.task["in_flight"] = 1
+    system.produce([("orderflow-payments-retry-2000", KEPT, b"", [])])
+    report = await run(system.settings, timeout=0)
+    assert not report.clean
+    assert "payments[0] has 1 records in flight" in report.not_quiet
+    assert any(line.startswith("payments has yet to read orderflow-payments-retry-2000") for line in report.not_quiet)
+    system.task["in_flight"] = 0
+    await asyncio.to_thread(system.read_everything)
+    assert (await checked(system)).clean
+
+
+async def test_every_planted_wrong_is_found(system: SmallSystem) -> None:
+    _, confirmed = stored_events(KEPT)
+    forged = e.OrderCancelled(**envelope(KEPT, "forged", 3), customer_id="17850", reason="forged")
+    missing = e.OrderCancelled(**envelope(GHOST, "missing", 1), customer_id="17850", reason="missing")
+    system.store(missing)
+    system.publish(confirmed, forged, *_repeated(UNDONE))
+    await system.charge(UNDONE, 2)
+    await system.schedule(KEPT, 2)
+    system.reserve(UNDONE, 2)
+    system.sql("update warehouse.stock set received = received + 1")
+    system.rows[f"/views/orders/{KEPT}"]["total_minor"] = 301
+    del system.rows["/views/products/PEN%2Fblue/demand"]
+    system.produce([("orderflow-order-views-order_summaries-changelog", "nobody's order", b"row", [])])
+    await asyncio.to_thread(system.read_everything)
+
+    report = await checked(system)
+    assert found(report) >= {
+        ("event-missing", f"orders.events {GHOST} version 1 OrderCancelled"),
+        ("event-doubled", f"orders.events {KEPT}"),
+        ("event-unknown", f"orders.events {KEPT} version 3 OrderCancelled"),
+        ("event-doubled", f"payments.events {UNDONE}"),
+        ("money", f"{UNDONE} charged - refunded"),
+        ("payment-ledger", f"payment {UNDONE} order versions standing"),
+        ("delivery", f"{KEPT} deliveries scheduled"),
+        ("reserved", f"{UNDONE} stock by order version"),
+        ("stock", PEN.sku),
+        ("row", f"/views/orders/{KEPT} total_minor"),
+        ("row-missing", "/views/products/PEN%2Fblue/demand"),
+        ("row-extra", "/views/orders/nobody%27s%20order"),
+    }
+    assert all(difference.event_ids for difference in report.differences if difference.kind == "row")
+
+
+def _repeated(order_id: str) -> list[e.Event]:
+    paid: dict[str, Any] = {"order_version": 1, "currency": "GBP", "amount_minor": 300}
+    return [e.PaymentRefunded(**envelope(order_id, "refunded", 2), **paid)]
