@@ -28,6 +28,7 @@ FLAGS = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
 FORMAT_LIMIT = 60.0
+CRASHES = tuple(-number for number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL))
 # settings of other programs that a JVM would take up
 FOREIGN = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
 
@@ -81,6 +82,7 @@ class KafkaServer(Server):
         self._recording = self.directory / "start.aotconf"
         self._port, self._controller_port = self._former_ports()
         self._java: list[str] = []
+        self._latest: subprocess.Popen[bytes] | None = None
         self._aot: AotCache | None = None
 
     @property
@@ -96,9 +98,9 @@ class KafkaServer(Server):
         try:
             super().start()
         except SetupError:
-            if self._aot is None or not self._aot.flags():
+            if self._aot is None or self._latest is None or self._latest.returncode not in CRASHES:
                 raise
-            # the cache is a likely culprit: without it, once
+            # a damaged cache of classes crashes Java itself: without it, once
             self._aot.discard()
             super().start()
 
@@ -160,7 +162,8 @@ class KafkaServer(Server):
         # UTF-8 whatever the user's locale: else Java cannot open a path with other letters than ASCII
         environment = {name: value for name, value in os.environ.items() if name not in FOREIGN} | {"LC_ALL": "C.UTF-8"}
         command = [self._java[0], *flags, *self._java[1:], *program]
-        return processes.start(command, directory=self.directory, log=self.log, environment=environment)
+        self._latest = processes.start(command, directory=self.directory, log=self.log, environment=environment)
+        return self._latest
 
     def _missing(self) -> str:
         if not listening(self._port):

@@ -17,7 +17,6 @@ from app.errors import SetupError
 
 LOG_LIMIT = 4 * 1024 * 1024
 SHOWN_OF_A_LOG = 2_000
-REMAINS_LIMIT = 10.0
 
 
 @functools.cache
@@ -104,12 +103,12 @@ def tail(log: Path) -> str:
     return log.read_bytes()[-SHOWN_OF_A_LOG:].decode(errors="replace") if log.exists() else ""
 
 
-def reap(program: str, directory: Path) -> None:
-    """Wait until no process of `program` works in `directory` any more; kill what stays longer than ten seconds.
+def reap(program: str, directory: Path, limit: float = 10.0) -> None:
+    """Wait until no process of `program` works in `directory` any more; kill what stays longer than `limit` seconds.
 
     Only for the holder of the directory's lock: whatever works there is then left of a run that is dead.
     """
-    deadline = time.monotonic() + REMAINS_LIMIT
+    deadline = time.monotonic() + limit
     while found := _working_in(program, directory):
         if time.monotonic() > deadline:
             for pid in found:

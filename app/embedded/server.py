@@ -46,6 +46,8 @@ class Server(ABC):
 
     def start(self) -> None:
         """Return when the server serves; a `SetupError` says why it cannot, and leaves no process."""
+        if self.alive():
+            return
         try:
             processes.reap(self.program, self.workplace)
             self._prepare()

@@ -1,7 +1,7 @@
 """Both servers together, on one directory that one process at a time may hold."""
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from app.embedded import processes
@@ -54,8 +54,10 @@ class Stack:
             with ThreadPoolExecutor(max_workers=2) as pool:
                 starts = [pool.submit(server.start) for server in (self.kafka, self.postgres)]
                 try:
+                    wait(starts, return_when=FIRST_EXCEPTION)
                     for started in starts:
-                        started.result()
+                        if started.done():
+                            started.result()
                 except BaseException:
                     # so that the other start ends too, and at once
                     self._end_both()

@@ -30,15 +30,18 @@ def account() -> pwd.struct_passwd | None:
 
 def programs() -> Path:
     """The directory with `initdb` and `postgres`, reachable for the account that runs them."""
-    # without importing the package: that has side effects
+    installed = packages() / PACKAGE / INSTALLATION / "bin"
+    if account() is None or open_to_all(installed / "postgres"):
+        return installed
+    return copied(packages(), OPEN_CACHE) / PACKAGE / INSTALLATION / "bin"
+
+
+def packages() -> Path:
+    """Where the wheel is installed, found without importing it: that has side effects."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise SetupError(f"the package {PACKAGE} is not installed; run `make demo`, which installs it")
-    packages = Path(spec.origin).parent.parent
-    installed = packages / PACKAGE / INSTALLATION / "bin"
-    if account() is None or open_to_all(installed / "postgres"):
-        return installed
-    return _copied(packages, OPEN_CACHE) / PACKAGE / INSTALLATION / "bin"
+    return Path(spec.origin).parent.parent
 
 
 def open_to_all(program: Path) -> bool:
@@ -46,7 +49,7 @@ def open_to_all(program: Path) -> bool:
     return all(part.stat().st_mode & 0o001 for part in (program, *program.absolute().parents))
 
 
-def _copied(packages: Path, cache: Path) -> Path:
+def copied(source: Path, cache: Path) -> Path:
     """A copy of the programs and their libraries, placed to each other as in the wheel, made once per version."""
     target = cache / f"postgres-{importlib.metadata.version(PACKAGE)}"
     if not target.exists():
@@ -54,7 +57,7 @@ def _copied(packages: Path, cache: Path) -> Path:
         cache.chmod(0o755)
         new = Path(tempfile.mkdtemp(dir=cache))
         for part in (f"{PACKAGE}/{INSTALLATION}", f"{PACKAGE}.libs"):
-            shutil.copytree(packages / part, new / part, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+            shutil.copytree(source / part, new / part, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
         for entry in (new, *new.rglob("*")):
             if not entry.is_symlink():
                 entry.chmod(entry.stat().st_mode | (0o555 if entry.is_dir() or os.access(entry, os.X_OK) else 0o444))
