@@ -3,7 +3,7 @@
 - `PUT /{resource}/{order_id}/{order_version}` and `POST /{resource}/{order_id}/{undo}`: see `app.simulators.party`
 - `GET /ledger?order_id=`: every entry, streamed
 - `POST /faults`, `DELETE /faults`: see `app.simulators.faults`; faults are in memory and end with the process
-- `GET /livez`
+- `GET /livez`, `/readyz`, `/metrics`
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from app.config import Settings
+from app.observability import metrics
 from app.simulators.faults import Fault, Faults
 from app.simulators.ledger import Ledger
 from app.simulators.party import Desk, OtherTermsError, Party
@@ -94,6 +95,9 @@ class Service:
     async def livez(self, request: Request) -> Response:
         return _json({"status": "live"})
 
+    async def measured(self, request: Request) -> Response:
+        return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
     async def _pages(self, order_id: str | None) -> AsyncIterator[bytes]:
         yield b'{"entries":['
         separator = b""
@@ -134,6 +138,8 @@ def application(party: Party, ledger: Ledger, faults: Faults) -> Starlette:
             Route("/faults", service.clear, methods=["DELETE"]),
             Route("/ledger", service.list_ledger, methods=["GET"]),
             Route("/livez", service.livez, methods=["GET"]),
+            Route("/readyz", service.livez, methods=["GET"]),  # the ledger is open before the first request is taken
+            Route("/metrics", service.measured, methods=["GET"]),
         ],
         exception_handlers=dict.fromkeys(MEANING, _problem) | {HTTPException: _problem},
         lifespan=lifespan,
