@@ -5,11 +5,12 @@ Every command has an idempotency key of its own, so whatever fails on the way is
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from random import Random
 from typing import Any
 
-import httpx
+import aiohttp
 import msgspec
 
 from app.cli.producing.orders import PlannedOrder
@@ -57,8 +58,9 @@ async def place_orders(
     `on_progress` hears the number of orders done. `ApiUnavailableError` when the API stays away; what was placed
     until then stays placed, and running again goes on from there.
     """
-    limits = httpx.Limits(max_connections=2 * concurrency, max_keepalive_connections=2 * concurrency)
-    async with httpx.AsyncClient(base_url=api_url, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False) as client:
+    timeout, connector = aiohttp.ClientTimeout(TIMEOUT_SECONDS), aiohttp.TCPConnector(limit=2 * concurrency)
+    # aiohttp, because a request of httpx costs this side more than the API spends on it
+    async with aiohttp.ClientSession(api_url, timeout=timeout, connector=connector) as client:
         placing = _Placing(client, patience_seconds, on_progress)
         source, started = _paced(orders, rate), time.monotonic()
         try:
@@ -79,7 +81,9 @@ def _paced(orders: Iterable[PlannedOrder], rate: float) -> Iterator[tuple[float,
 
 
 class _Placing:
-    def __init__(self, client: httpx.AsyncClient, patience_seconds: float, on_progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, client: aiohttp.ClientSession, patience_seconds: float, on_progress: Callable[[int], None]
+    ) -> None:
         self.report = PlacedReport()
         self._client, self._patience_seconds, self._on_progress = client, patience_seconds, on_progress
         self._done = 0
@@ -107,40 +111,39 @@ class _Placing:
 
     async def _command(self, order: PlannedOrder, command: str, path: str, body: dict[str, Any]) -> bool:
         """Whether the API took the command; a refusal is counted."""
-        sent: list[Awaitable[httpx.Response]] = [
-            self._send(path, body, order.key(command)) for _ in range(2 if order.twice else 1)
-        ]
-        answer = (await asyncio.gather(*sent))[0]
-        if answer.is_success:
-            return True
-        code = _code(answer)
+        sent = [self._send(path, body, order.key(command)) for _ in range(2 if order.twice else 1)]
+        code = (await asyncio.gather(*sent))[0]
         if code == TOO_LATE:
             self.report.too_late += 1
-        else:
+        elif code is not None:
             self.report.refused[code] = self.report.refused.get(code, 0) + 1
-        return False
+        return code is None
 
-    async def _send(self, path: str, body: dict[str, Any], key: str) -> httpx.Response:
-        """The first answer that is not `try again`."""
+    async def _send(self, path: str, body: dict[str, Any], key: str) -> str | None:
+        """The code of the refusal, None when it was taken: the first answer that is not `try again`."""
         give_up_at, pause = time.monotonic() + self._patience_seconds, FIRST_PAUSE_SECONDS
         while True:
             try:
-                answer = await self._client.post(path, json=body, headers={"Idempotency-Key": key})
-            except httpx.TransportError as error:
+                async with self._client.post(path, json=body, headers={"Idempotency-Key": key}) as answer:
+                    content = await answer.read()  # to its end, so that the connection is used again
+                    if not _is_try_again(answer):
+                        return None if answer.ok else _code(answer.status, content)
+                    failed = f"status {answer.status}"
+                    pause = max(pause, _retry_after(answer))
+            except (aiohttp.ClientError, TimeoutError) as error:
                 failed = f"{type(error).__name__} {error}".strip()
-            else:
-                if answer.status_code != httpx.codes.TOO_MANY_REQUESTS and not answer.is_server_error:
-                    return answer
-                failed = f"status {answer.status_code}"
-                pause = max(pause, _retry_after(answer))
             if time.monotonic() + pause > give_up_at:
                 raise ApiUnavailableError(
-                    f"{self._client.base_url} took no request for {self._patience_seconds:g} s ({failed}); "
+                    f"{path} was not taken for {self._patience_seconds:g} s ({failed}); "
                     "start the API and run the same command again: nothing is placed twice"
                 )
             self.report.retried += 1
             await asyncio.sleep(pause * self._chance.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _is_try_again(answer: aiohttp.ClientResponse) -> bool:
+    return answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _order_body(order: PlannedOrder) -> dict[str, Any]:
@@ -158,13 +161,13 @@ def _item_body(item: Item) -> dict[str, Any]:
     return {"sku": item.sku, "quantity": item.quantity, "unit_price_minor": item.unit_price_minor}
 
 
-def _code(answer: httpx.Response) -> str:
+def _code(status: int, content: bytes) -> str:
     try:
-        return str(answer.json()["code"])
-    except (ValueError, LookupError, TypeError):
-        return f"HTTP_{answer.status_code}"
+        return str(msgspec.json.decode(content)["code"])
+    except (msgspec.DecodeError, LookupError, TypeError):
+        return f"HTTP_{status}"
 
 
-def _retry_after(answer: httpx.Response) -> float:
+def _retry_after(answer: aiohttp.ClientResponse) -> float:
     text = answer.headers.get("Retry-After", "")
     return min(float(text), LONGEST_PAUSE_SECONDS) if text.isdecimal() else 0.0
