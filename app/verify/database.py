@@ -92,6 +92,7 @@ class Database:
 def _stored(decoder: Decoder, row: dict[str, Any]) -> Event:
     """The event in the payload; of type `unreadable` when payload and row do not name the same event."""
     decoded = decoder.decode(ORDERS, row["raw"])
+    row["type"] = row["type"].rpartition(".")[2]  # the table has the full name
     if decoded is None or any(decoded[name] != value for name, value in row.items()):
         return {**row, "type": "unreadable"}
     return decoded
