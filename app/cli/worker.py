@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import AsyncIterator
 from datetime import datetime
-from functools import partial
 
 import typer
 
@@ -18,27 +16,21 @@ from app.eventstore.postgres import PostgresEventStore
 from app.gateways.carrier import HttpCarrier
 from app.gateways.provider import HttpProvider
 from app.gateways.warehouse import PostgresWarehouse
-from app.observability.log import logger, setup
+from app.observability.log import setup
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
-from app.streaming.faust.app import Membership, faust_app
-from app.streaming.faust.private import Heartbeats
-from app.streaming.kafka import topics
-from app.streaming.kafka.clients import Clients
+from app.streaming.faust.app import App, Membership
+from app.streaming.faust.process import serve
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.status import WorkerStatus
-from app.streaming.kafka.worker import Worker, now_us
+from app.streaming.kafka.worker import now_us
 from app.streaming.reactions import Gateway
 from app.streaming.reader import Reader
-from app.streaming.topology import Topology
 from app.web import worker_pages
 from topologies import catalogue, fulfilment, inventory, payments, shipping
 
 cli = typer.Typer(help="Run one replica of a topology.")
-log = logger(__name__)
-
-STOP_S = 10.0
 
 
 @cli.command()
@@ -64,10 +56,13 @@ def _start(text: str | None) -> Start | None:
 async def _serve(name: str, settings: Settings, start: Start | None) -> None:
     async with _gateway(name, settings) as gateway:
         topology = catalogue.build(name, settings, gateway)
-        await asyncio.to_thread(topics.check, settings.kafka, topology.topics(), settings.partitions)
-        clients = Clients(settings.kafka, topology.group)
-        worker = Worker(topology, clients, settings.data, settings.commit_interval_ms / 1000, start)
-        await _run(topology, worker, settings)
+        member = settings.name or f"{topology.name}-{os.getpid()}"
+
+        def pages(app: App, reader: Reader, status: WorkerStatus) -> None:
+            worker_pages.mount(app, member, settings.partitions, reader, status, set(topology.tables))
+
+        interval_s = settings.commit_interval_ms / 1000
+        await serve(topology, _membership(member, settings), pages, interval_s=interval_s, start=start)
 
 
 @contextlib.asynccontextmanager
@@ -92,44 +87,6 @@ async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | Non
         yield party
     finally:
         await party.close()
-
-
-async def _run(topology: Topology, worker: Worker, settings: Settings) -> None:
-    member = settings.name or f"{topology.name}-{os.getpid()}"
-    app = faust_app(topology, worker, _membership(member, settings))
-    is_member = partial(_is_member, app.heartbeats, settings.session_timeout)
-    reader = Reader(worker.owned.get, worker.fetcher.ends, is_member)
-    status = WorkerStatus(member, worker, is_member)
-    worker_pages.mount(app, member, settings.partitions, reader, status, set(topology.tables))
-
-    told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _tell, told)
-    app.finalize()
-    await app.start()
-    log.info("worker.started", topology=topology.name, worker=member, port=settings.port)
-    running: asyncio.Future[None] = asyncio.create_task(worker.run())
-    try:
-        await asyncio.wait({running, told, worker.failed}, return_when=asyncio.FIRST_COMPLETED)
-        for ended in (worker.failed, running):
-            if ended.done():
-                ended.result()
-    finally:
-        running.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                await worker.stop()
-                await app.stop()
-        log.info("worker.stopped", topology=topology.name, worker=member)
-
-
-def _tell(told: asyncio.Future[None]) -> None:
-    if not told.done():
-        told.set_result(None)
-
-
-def _is_member(heartbeats: Heartbeats, session_timeout_s: float) -> bool:
-    return heartbeats.age_s() < session_timeout_s
 
 
 def _membership(name: str, settings: Settings) -> Membership:

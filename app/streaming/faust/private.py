@@ -40,8 +40,9 @@ class Heartbeats:
         if not isinstance(coordinator._do_heartbeat, _Watched):
             coordinator._do_heartbeat = _Watched(coordinator._do_heartbeat, self)
 
-    def age_s(self) -> float:
-        return time.monotonic() - self.acknowledged_at
+    def are_within(self, session_timeout_s: float) -> bool:
+        """Whether the group still counts this member in, for all that it has heard."""
+        return time.monotonic() - self.acknowledged_at < session_timeout_s
 
 
 class _Watched:
@@ -64,3 +65,9 @@ def is_stopped(service: Any) -> bool:
 async def start_fetcher(app: Any) -> None:
     """`App._fetcher`: Faust's recovery starts it once streams may flow, and so must ours."""
     await app._fetcher.maybe_start()
+
+
+async def crash_of(app: Any) -> None:
+    """Raises what a service of the app died of: `Service._crashed`, since Faust only marks the app and goes on."""
+    await app._crashed.wait()
+    raise app.crash_reason

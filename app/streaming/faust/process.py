@@ -1,0 +1,82 @@
+"""The life of one worker process: it joins its group, runs its tasks, and ends in order when it is told to."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+from app.observability.log import logger
+from app.streaming.faust import private
+from app.streaming.faust.app import App, Membership, faust_app
+from app.streaming.kafka import topics
+from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.offsets import Start
+from app.streaming.kafka.status import WorkerStatus
+from app.streaming.kafka.worker import Worker
+from app.streaming.reader import Reader
+from app.streaming.topology import Topology
+
+log = logger(__name__)
+
+STOP_S = 8.0  # what a supervisor gives a process is 10 s; a task cut off here is mended by its next owner
+
+Pages: TypeAlias = Callable[[App, Reader, WorkerStatus], None]
+
+
+async def serve(
+    topology: Topology, membership: Membership, pages: Pages, *, interval_s: float, start: Start | None
+) -> None:
+    """Run one replica until SIGTERM or SIGINT, then commit what is done; raises what it cannot go on with."""
+    await asyncio.to_thread(topics.check, membership.bootstrap, topology.topics(), membership.partitions)
+    told = _told_to_stop()
+    clients = Clients(membership.bootstrap, topology.group)
+    worker = Worker(topology, clients, membership.directory, interval_s, start)
+    app = faust_app(topology, worker, membership)
+    is_member = partial(app.heartbeats.are_within, membership.session_timeout_s)
+    reader = Reader(worker.owned.get, worker.fetcher.ends, is_member)
+    pages(app, reader, WorkerStatus(membership.name, worker, is_member))
+    app.finalize()
+    await app.start()
+    log.info("worker.started", topology=topology.name, worker=membership.name, port=membership.port)
+    running = asyncio.create_task(worker.run())
+    crashed = asyncio.create_task(private.crash_of(app))
+    try:
+        await asyncio.wait({running, crashed, told, worker.failed}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in (worker.failed, crashed, running):
+            if ended.done():
+                ended.result()
+    finally:
+        running.cancel()
+        crashed.cancel()
+        await _stop(worker, app)
+        log.info("worker.stopped", topology=topology.name, worker=membership.name)
+
+
+def _told_to_stop() -> "asyncio.Future[None]":
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if not told.done():
+            told.set_result(None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, tell)
+    return told
+
+
+async def _stop(worker: Worker, app: App) -> None:
+    """Within the limit, whatever the broker does: a thread that waits for it would hold up the end of the process."""
+    watch = asyncio.get_running_loop().call_later(STOP_S, _cut_off)
+    await worker.stop()
+    with contextlib.suppress(asyncio.CancelledError):
+        await app.stop()
+    watch.cancel()
+
+
+def _cut_off() -> None:
+    log.error("worker.cut_off", after_s=STOP_S, reason="Kafka did not answer in time; the next owner goes on")
+    os._exit(3)
