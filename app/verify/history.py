@@ -10,6 +10,12 @@ def check(case: Case) -> Iterator[Difference]:
     """The differences in the history of one order."""
     if not case.stored and not case.published:
         yield Difference("unknown-order", case.order_id, "an order in the event store", "none", case.event_ids)
+    for event in case.stored:
+        if event["type"] == "unreadable":
+            subject = f"event store {case.order_id} version {event['version']}"
+            yield Difference(
+                "event-unreadable", subject, "the event that the row names", event["raw"].hex(), ids([event])
+            )
     yield from _numbering("event store", case.order_id, case.stored)
     yield from _published(case)
     for topic in ANSWERS:

@@ -102,6 +102,7 @@ async def test_every_planted_wrong_is_found(system: SmallSystem) -> None:
     missing = e.OrderCancelled(**envelope(GHOST, "missing", 1), customer_id="17850", reason="missing")
     system.store(missing)
     system.publish(confirmed, forged, *_repeated(UNDONE))
+    system.sql("insert into events select order_id, 2, event_id, type, payload from events where order_id = %s", GHOST)
     await system.charge(UNDONE, 2)
     await system.schedule(KEPT, 2)
     system.reserve(UNDONE, 2)
@@ -117,6 +118,7 @@ async def test_every_planted_wrong_is_found(system: SmallSystem) -> None:
         ("event-doubled", f"orders.events {KEPT}"),
         ("event-unknown", f"orders.events {KEPT} version 3 OrderCancelled"),
         ("event-doubled", f"payments.events {UNDONE}"),
+        ("event-unreadable", f"event store {GHOST} version 2"),
         ("money", f"{UNDONE} charged - refunded"),
         ("payment-ledger", f"payment {UNDONE} order versions standing"),
         ("delivery", f"{KEPT} deliveries scheduled"),

@@ -24,7 +24,7 @@ from app.config import Settings
 from app.domain import events as e
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
-from app.serde.topics import topic_of
+from app.serde.topics import full_name, topic_of
 from app.simulators.carrier import CARRIER
 from app.simulators.faults import Faults
 from app.simulators.ledger import Ledger
@@ -158,7 +158,7 @@ class SmallSystem:
             connection.execute(statement.encode(), parameters)
 
     def store(self, event: e.Event) -> None:
-        row = (event.order_id, event.version, event.event_id, type(event).__name__, encoded(event))
+        row = (event.order_id, event.version, event.event_id, full_name(type(event)), encoded(event))
         self.sql("insert into events (order_id, version, event_id, type, payload) values (%s, %s, %s, %s, %s)", *row)
 
     async def charge(self, order_id: str, order_version: int) -> None:

@@ -56,6 +56,12 @@ def test_a_gap_in_the_event_store_is_found() -> None:
     assert kinds(case) == ["version-gap"]
 
 
+def test_a_stored_row_that_does_not_name_its_event_is_found() -> None:
+    case = confirmed()
+    case.stored[1] = {**case.stored[1], "type": "unreadable"}
+    assert kinds(case) == ["event-unreadable"]
+
+
 def test_two_stored_events_of_one_version_are_found() -> None:
     case = confirmed()
     case.stored.append(event(case.order_id, 3, "OrderCancelled", customer_id="17850", reason="late"))
