@@ -107,3 +107,10 @@ def test_one_delivery_is_scheduled_for_the_first_reserved_version() -> None:
 def test_rejected_stock_schedules_nothing() -> None:
     step = shipping.begin(None, event(StockRejected, 1), NOW)
     assert (step.call, step.events) == (None, ())
+
+
+def test_versions_without_an_answer_are_undone_together() -> None:
+    first = payments.exhausted(None, event(OrderCreated, 1), charge(1, 300), NOW)
+    second = payments.exhausted(first.row, ADDED, charge(2, 60), NOW)
+    call = calls.VoidCharges(order_id=ORDER_ID, order_versions=(1, 2))
+    assert payments.begin(second.row, second.timers[0], NOW).call == call
