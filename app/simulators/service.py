@@ -9,13 +9,11 @@
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 import msgspec
-import uvicorn
 from msgspec import Meta
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -23,14 +21,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from app.config import Settings
 from app.observability import metrics
 from app.simulators.faults import Fault, Faults
 from app.simulators.ledger import Ledger
 from app.simulators.party import Desk, OtherTermsError, Party
 
 HANG_SECONDS = 60.0  # a call under a `timeout` fault waits this long for its caller to give up
-KEEP_ALIVE_SECONDS = 75  # longer than callers keep an idle connection
 
 MEANING: dict[type[Exception], HTTPStatus] = {
     msgspec.MsgspecError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -143,20 +139,6 @@ def application(party: Party, ledger: Ledger, faults: Faults) -> Starlette:
         ],
         exception_handlers=dict.fromkeys(MEANING, _problem) | {HTTPException: _problem},
         lifespan=lifespan,
-    )
-
-
-def serve(party: Party, settings: Settings) -> None:
-    """Serves the party on the settings' host and port until it is told to stop."""
-    ledger = Ledger(settings.data / f"{party.name}.db")
-    uvicorn.run(
-        application(party, ledger, Faults(time.monotonic)),
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=2,
     )
 
 

@@ -39,9 +39,13 @@ class SimulatedParty:
         assert self._process is not None
         end(self._process, signal.SIGKILL, 10.0)
 
-    def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+    def stop(self) -> int | None:
+        """Its exit code; that of SIGKILL when it did not end on SIGTERM."""
+        if self._process is None:
+            return None
+        if self._process.poll() is None:
             end(self._process, signal.SIGTERM, 10.0)
+        return self._process.returncode
 
     def plant(self, kind: str, **fault: Any) -> None:
         httpx.post(f"{self.url}/faults", json={"kind": kind, **fault}).raise_for_status()
