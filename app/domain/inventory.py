@@ -100,7 +100,7 @@ def _rejected(
 def _released(
     row: ReservationRow, cause: Event | Timer, order_versions: tuple[int, ...], now: Micros
 ) -> tuple[StockReleased, ...]:
-    announced = [version for version in order_versions if version in row.held]
+    announced = sorted(version for version in order_versions if version in row.held)
     return tuple(
         StockReleased(**answer_envelope(StockReleased, row, cause, version, now, nth=nth))
         for nth, version in enumerate(announced, start=1)

@@ -111,7 +111,8 @@ def _failed(row: PaymentRow, cause: Event | Timer, call: Charge, reason: str, no
 def _refunded(
     row: PaymentRow, cause: Event | Timer, refunds: tuple[Refund, ...], now: Micros
 ) -> tuple[PaymentRefunded, ...]:
-    announced = [refund for refund in refunds if refund.order_version in row.held]
+    held = [refund for refund in refunds if refund.order_version in row.held]
+    announced = sorted(held, key=lambda refund: refund.order_version)
     return tuple(
         PaymentRefunded(
             **answer_envelope(PaymentRefunded, row, cause, refund.order_version, now, nth=nth),

@@ -105,7 +105,8 @@ def _rejected(row: DeliveryRow, cause: Event | Timer, call: Schedule, reason: st
 def _cancelled(
     row: DeliveryRow, cause: Event | Timer, deliveries: tuple[CancelledDelivery, ...], now: Micros
 ) -> tuple[DeliveryCancelled, ...]:
-    announced = [delivery for delivery in deliveries if delivery.order_version in row.held]
+    held = [delivery for delivery in deliveries if delivery.order_version in row.held]
+    announced = sorted(held, key=lambda delivery: delivery.order_version)
     return tuple(
         DeliveryCancelled(
             **answer_envelope(DeliveryCancelled, row, cause, delivery.order_version, now, nth=nth),

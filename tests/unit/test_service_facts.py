@@ -60,11 +60,11 @@ def test_a_refused_payment_names_the_reason_and_the_amount() -> None:
     assert (failed.reason, failed.amount_minor, failed.order_version) == ("card expired", 60, 2)
 
 
-def test_only_completed_payments_are_announced_as_refunded() -> None:
+def test_only_completed_payments_are_announced_as_refunded_in_order_of_their_versions() -> None:
     row = payments.PaymentRow(orders=3, emitted=2, held=(1, 3), unknown=(2,), waits=1)
     cancel = event(OrderCancelled, 4)
     call = calls.VoidCharges(order_id=ORDER_ID, order_versions=(1, 2, 3))
-    refunds = calls.Refunds(tuple(calls.Refund(version, "GBP", 10 * version) for version in (1, 2, 3)))
+    refunds = calls.Refunds(tuple(calls.Refund(version, "GBP", 10 * version) for version in (3, 1, 2)))
     step = payments.conclude(row, cancel, call, refunds, NOW)
     told = [(e.version, e.order_version, e.amount_minor) for e in step.events if isinstance(e, PaymentRefunded)]
     assert told == [(3, 1, 10), (4, 3, 30)]
