@@ -102,7 +102,9 @@ async def test_every_planted_wrong_is_found(system: SmallSystem) -> None:
     missing = e.OrderCancelled(**envelope(GHOST, "missing", 1), customer_id="17850", reason="missing")
     system.store(missing)
     system.publish(confirmed, forged, *_repeated(UNDONE))
-    system.sql("insert into events select order_id, 2, event_id, type, payload from events where order_id = %s", GHOST)
+    system.sql(
+        "insert into events select order_id, 2, gen_random_uuid(), type, payload from events where order_id = %s", GHOST
+    )
     await system.charge(UNDONE, 2)
     await system.schedule(KEPT, 2)
     system.reserve(UNDONE, 2)

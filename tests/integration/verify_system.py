@@ -183,7 +183,7 @@ async def small_system(kafka: str, database: str, data: Path) -> AsyncIterator[S
         views = await stack.enter_async_context(_workers(rows, task))
         settings = Settings(kafka=kafka, postgres=database, api=views, provider=provider, carrier=carrier)
         _create_topics(kafka)
-        producer = Producer({"bootstrap.servers": kafka, "transactional.id": "small-system", "linger.ms": 0})
+        producer = Producer({**_client(kafka), "transactional.id": "small-system", "linger.ms": 0})
         await asyncio.to_thread(producer.init_transactions, LIMIT)
         system = SmallSystem(settings, rows, producer)
         task |= system.task
@@ -214,9 +214,13 @@ async def _two_orders(system: SmallSystem) -> dict[str, str]:
     return delivery_ids
 
 
+def _client(kafka: str) -> dict[str, Any]:
+    return {"bootstrap.servers": kafka, "log_level": 0}
+
+
 def _create_topics(kafka: str) -> None:
     names = [*TOPICS, *OWN_TOPICS, *LETTERS, *CHANGELOGS]
-    admin = AdminClient({"bootstrap.servers": kafka})
+    admin = AdminClient(_client(kafka))
     for done in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names]).values():
         done.result(LIMIT)
 
@@ -225,7 +229,7 @@ def _member(kafka: str, topology: str, url: str) -> Consumer:
     """A member of the topology's group that has its partitions."""
     address = url.removeprefix("http://")
     settings = {"group.id": group_of(topology), "client.id": f"{topology}-1@{address}", "enable.auto.commit": False}
-    member = Consumer({"bootstrap.servers": kafka, **settings})
+    member = Consumer({**_client(kafka), **settings})
     member.subscribe(inputs(topology, dict.fromkeys(OWN_TOPICS, PARTITIONS)))
     while not member.assignment():
         member.poll(0.1)
