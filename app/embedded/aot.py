@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app.embedded import processes
 
-CREATE_LIMIT = 60.0
+CREATE_LIMIT = 30.0
 UNUSED_LIMIT = 7 * 24 * 3600.0
 
 

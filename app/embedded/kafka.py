@@ -117,7 +117,6 @@ class KafkaServer(Server):
         return port, controller_port
 
     def _prepare(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
         self._recording.unlink(missing_ok=True)
         cache = cache_directory()
         classpath = jars.fetch(jars.locked(), cache / "jars")

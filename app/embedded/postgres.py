@@ -83,8 +83,6 @@ class PostgresServer(Server):
         return port, password, admin_password
 
     def _prepare(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.directory.chmod(0o700)
         self._hand_over(self.directory)
         if self.workplace.exists() and not self._secrets_file.exists():
             raise SetupError(f"{self._secrets_file} with its passwords is lost; remove {self.directory} to start anew")

@@ -49,6 +49,7 @@ class Server(ABC):
         if self.alive():
             return
         try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             processes.reap(self.program, self.workplace)
             self._prepare()
             self.process = self._launch()
