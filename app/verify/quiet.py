@@ -31,7 +31,6 @@ class Standing(msgspec.Struct, kw_only=True):
     open: set[Place]
     tasks: dict[str, list[dict[str, Any]]]
     silent: list[str]
-    dead: set[Place]
 
 
 def group_of(topology: str) -> str:
@@ -73,8 +72,10 @@ def _of_tasks(topology: str, standing: Standing) -> list[str]:
             found.append(f"{where} has {task['in_flight']} records in flight")
         if task["timers"]:
             found.append(f"{where} waits for {task['timers']} timers")
-        if task["parked"] and (f"{group_of(topology)}-dlq", partition) not in standing.dead:
+        if task["parked"]:  # those behind a dead letter are counted elsewhere
             found.append(f"{where} has {task['parked']} parked records")
+        if task["dirty"]:
+            found.append(f"{where} has effects that are not committed")
     return found
 
 
@@ -107,8 +108,6 @@ class Quiet:
 
     async def _standing(self, topics: dict[str, int], ends: Offsets) -> Standing:
         high = await asyncio.to_thread(self._kafka.ends, sorted({topic for topic, _ in ends}), committed=False)
-        letters = [f"{group_of(topology)}-dlq" for topology in SOURCES]
-        dead = await asyncio.to_thread(self._kafka.ends, letters)
         standing = Standing(
             unpublished=await self._database.unpublished(),
             groups={},
@@ -116,7 +115,6 @@ class Quiet:
             open={place for place, end in high.items() if end > ends[place]},
             tasks={},
             silent=[],
-            dead={place for place, end in dead.items() if end},
         )
         for topology in SOURCES:
             wanted = {place: end for place, end in ends.items() if place[0] in inputs(topology, topics)}

@@ -133,7 +133,7 @@ class SmallSystem:
     def __init__(self, settings: Settings, rows: dict[str, dict[str, Any]], producer: Producer) -> None:
         self.settings, self.rows, self._producer = settings, rows, producer
         self.groups: dict[str, Consumer] = {}
-        self.task = {"state": "active", "lag": 0, "timers": 0, "parked": 0, "blocked": 0, "in_flight": 0}
+        self.task = {"state": "active", "lag": 0, "timers": 0, "parked": 0, "in_flight": 0, "dirty": False}
 
     def produce(self, records: Iterable[tuple[str, str, bytes | None, list[tuple[str, bytes]]]]) -> None:
         """In one transaction, so that markers lie at the ends of the topics."""

@@ -9,7 +9,7 @@ from app.verify.topics import key_parts
 
 
 def task(partition: int = 0, **changed: Any) -> dict[str, Any]:
-    calm = {"partition": partition, "state": "active", "in_flight": 0, "timers": 0, "parked": 0, "blocked": 0}
+    calm = {"partition": partition, "state": "active", "in_flight": 0, "timers": 0, "parked": 0, "dirty": False}
     return {**calm, **changed}
 
 
@@ -21,7 +21,6 @@ def standing(**changed: Any) -> Standing:
         "open": set(),
         "tasks": {topology: [task()] for topology in SOURCES},
         "silent": [],
-        "dead": set(),
     }
     return Standing(**{**calm, **changed})
 
@@ -63,6 +62,7 @@ def test_a_worker_that_does_not_answer_is_named() -> None:
         (task(in_flight=2), "payments[0] has 2 records in flight"),
         (task(timers=1), "payments[0] waits for 1 timers"),
         (task(parked=4), "payments[0] has 4 parked records"),
+        (task(dirty=True), "payments[0] has effects that are not committed"),
     ],
 )
 def test_a_task_with_something_under_way_is_named(changed: dict[str, Any], named: str) -> None:
@@ -70,9 +70,7 @@ def test_a_task_with_something_under_way_is_named(changed: dict[str, Any], named
 
 
 def test_records_parked_behind_a_dead_letter_are_quiet() -> None:
-    calm = with_task("payments", task(parked=4))
-    calm.dead = {("orderflow-payments-dlq", 0)}
-    assert not_quiet(calm) == []
+    assert not_quiet(with_task("payments", task(blocked=1, parked_behind_dead=4))) == []
 
 
 def test_a_topology_reads_its_sources_and_what_it_writes_for_itself() -> None:

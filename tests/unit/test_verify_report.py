@@ -1,5 +1,7 @@
 """What a person sees of a report."""
 
+from io import StringIO
+
 import msgspec
 from rich.console import Console
 
@@ -21,9 +23,9 @@ WRONG = Difference("money", "order-1 charged - refunded", 0, 300, ("event-1", "e
 
 
 def shown(report: Report) -> str:
-    console = Console(width=120, record=True, quiet=True)
-    show(report, console)
-    return console.export_text()
+    page = StringIO()
+    show(report, Console(file=page, width=120))
+    return page.getvalue()
 
 
 def test_a_clean_report_is_a_summary() -> None:
