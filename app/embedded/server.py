@@ -56,7 +56,7 @@ class Server(ABC):
             processes.wait_until_ready(self.process, self._missing, self.log, self.start_limit)
         except BaseException as error:
             self._end()
-            if isinstance(error, SetupError | OSError):
+            if isinstance(error, SetupError | OSError | subprocess.TimeoutExpired):
                 raise SetupError(f"{self.name} in {self.directory} cannot start: {error}") from error
             raise
 
