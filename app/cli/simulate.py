@@ -59,7 +59,10 @@ def _open_ledger(party: Party, settings: Settings) -> Ledger:
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return socket.create_server((settings.host, settings.port))
+        listening = socket.create_server((settings.host, settings.port))
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise SetupError(f"nothing can listen on {where}: {error}; choose another ORDERFLOW_PORT") from None
+    # inherited by what it accepts: asyncio leaves it out here, and answers would then wait 40 ms for an ACK
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
