@@ -1,6 +1,6 @@
 """Checks that every order ended once, and that money, stock and deliveries are as it ended."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from app.verify.expected import items, items_by_version, total_minor
@@ -26,16 +26,20 @@ def check(case: Case) -> Iterator[Difference]:
 def check_stock(stock: dict[str, Stock], cases: Iterable[Case]) -> Iterator[Difference]:
     """Per sku: what was received is there, less what the standing reservations hold."""
     held: Counter[str] = Counter()
+    holders: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         for effect in case.reservations:
             if effect.standing:
                 held.update(effect.quantities)
+                for sku in effect.quantities:
+                    holders[sku].append(case)
     for sku in sorted(stock.keys() | held.keys()):
         here = stock.get(sku, Stock(0, 0, 0))
         expected = {"received": here.receipts, "left": here.receipts - held[sku]}
         actual = {"received": here.received, "left": here.received - here.reserved}
         if expected != actual or actual["left"] < 0:
-            yield Difference("stock", sku, expected, actual)
+            event_ids = ids([event for case in holders[sku] for event in case.of("StockReserved")])
+            yield Difference("stock", sku, expected, actual, event_ids)
 
 
 def _outcome(case: Case) -> Iterator[Difference]:

@@ -13,7 +13,8 @@ from yarl import URL
 from app.errors import TransientError
 from app.verify.model import Effect
 
-CONCURRENCY = 50
+# enough to keep the gateway busy: more would only wait there, and past its limits
+CONCURRENCY = 12
 PATIENCE = 20.0
 PAUSE = 0.2
 MISSING, UNAVAILABLE = 404, 503
@@ -24,9 +25,9 @@ class NoAnswerError(TransientError):
 
 
 class Services:
-    """HTTP with limits: 50 requests at a time, 10 s each; a 503 or a lost connection is asked again for 20 s.
+    """HTTP with limits: 12 requests at a time, 10 s each; a 503 or a lost connection is asked again for 20 s.
 
-    All of them together may wait in vain for 1,000 s, so that a check of many rows ends soon when nobody serves them.
+    All of them together may wait in vain for 240 s, so that a check of many rows ends soon when nobody serves them.
     """
 
     async def __aenter__(self) -> "Services":
@@ -63,7 +64,7 @@ class Services:
             self._vain_seconds += monotonic() - asked
 
     async def each(self, paths: Iterable[str], handle: Callable[[str], Awaitable[None]]) -> None:
-        """`handle` for every path, at most 50 at a time."""
+        """`handle` for every path, at most 12 at a time."""
         left = iter(paths)
 
         async def worker() -> None:

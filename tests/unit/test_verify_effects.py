@@ -183,6 +183,7 @@ def test_stock_that_adds_up_shows_no_difference() -> None:
 def test_stock_that_does_not_add_up_is_found(pens: Stock) -> None:
     [difference] = check_stock({**CLEAN_STOCK, "PEN": pens}, [confirmed()])
     assert (difference.kind, difference.subject) == ("stock", "PEN")
+    assert difference.event_ids[0] == confirmed().answers[INVENTORY][0]["event_id"]
 
 
 def test_stock_reserved_of_a_sku_that_the_warehouse_lost_is_found() -> None:
