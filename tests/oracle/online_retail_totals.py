@@ -78,6 +78,9 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)  # noqa: T201 - a program for a terminal
         return 2
     expected = customer_totals(Path(arguments[0]))
+    if not expected:
+        print(f"{arguments[0]} holds no sale: nothing was compared", file=sys.stderr)  # noqa: T201
+        return 2
     found = differences(expected, arguments[1].rstrip("/"))
     orders = sum(int(str(of["orders"])) for of in expected.values())
     total = sum(int(str(of["total_minor"])) for of in expected.values())
