@@ -21,7 +21,8 @@ class Publisher:
     """
 
     def __init__(self, kafka: str, group: str, topic: str, shard: int) -> None:
-        common = {"bootstrap.servers": kafka, "log_level": 3}
+        # what fails is raised: the library's own lines on stderr would say it hundreds of times
+        common = {"bootstrap.servers": kafka, "log_level": 0}
         self._partition = TopicPartition(topic, shard)
         self._offsets = Consumer(
             common | {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}

@@ -31,7 +31,9 @@ class Session:
     """Runs one statement at a time, each its own transaction. A statement that fails leaves the session usable."""
 
     def __init__(self, dsn: str, name: str, limit_seconds: float) -> None:
-        self._conninfo = conninfo(dsn, name, statement_timeout=int((limit_seconds - _MARGIN_S) * 1000))
+        server_ms = int((limit_seconds - _MARGIN_S) * 1000)
+        # a rival holds a stream for the time of one statement, unless it hangs
+        self._conninfo = conninfo(dsn, name, statement_timeout=server_ms, lock_timeout=server_ms // 2)
         self._limit_seconds = limit_seconds
         self._connection: AsyncConnection[tuple[Any, ...]] | None = None
         self._turn = asyncio.Lock()

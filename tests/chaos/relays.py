@@ -1,0 +1,148 @@
+"""Relays in processes of their own, orders appended meanwhile, and what of them the topic holds in the end."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from app.config import Settings, dump
+from app.domain.events import Event
+from app.embedded.ports import free_ports
+from app.embedded.processes import end, start
+from app.errors import TransientError
+from app.eventstore.port import EventStore
+from app.serde.codec import event_codec
+from app.serde.lock import committed_registry
+from app.serde.topics import ORDERS_EVENTS
+from tests.contract.order_streams import history
+from tests.integration.published_topic import Published
+
+CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
+PARTITIONS = 4
+COMMAND = "from app.cli import main; main()"
+LIMIT_S = 60.0
+
+
+class RelayProcess:
+    """`orderflow relay` on an address of its own."""
+
+    def __init__(self, name: str, kafka: str, postgres: str, directory: Path) -> None:
+        self._settings = Settings(kafka=kafka, postgres=postgres, port=free_ports(0)[0])
+        self.log = directory / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-c", COMMAND, "relay"]
+        environment = {**os.environ, **dump(self._settings)}
+        self.process = start(command, directory=Path.cwd(), log=self.log, environment=environment)
+
+    def end(self, how: signal.Signals, limit_s: float = 10.0) -> int:
+        """The exit code; a process that needs longer is killed, which its code shows."""
+        assert self.process is not None
+        end(self.process, how, limit_s)
+        return self.process.wait()
+
+    def ready(self) -> bool:
+        return self.get("/readyz") is not None
+
+    def shards_owned(self) -> int:
+        """Of how many shards it is or was the owner."""
+        lines = (self.get("/metrics") or "").splitlines()
+        return sum(line.startswith("orderflow_relay_events_total{") for line in lines)
+
+    def get(self, path: str) -> str | None:
+        try:
+            answer = httpx.get(f"http://{self._settings.host}:{self._settings.port}{path}", timeout=5.0)
+        except httpx.TransportError:
+            return None
+        return answer.text if answer.is_success else None
+
+
+@contextmanager
+def relays(count: int, kafka: str, postgres: str, directory: Path) -> Iterator[list[RelayProcess]]:
+    """That many relays, started, and ended in the end."""
+    started = [RelayProcess(f"relay-{number}", kafka, postgres, directory) for number in range(count)]
+    try:
+        for relay in started:
+            relay.start()
+        yield started
+    finally:
+        for relay in started:
+            if relay.process is not None:
+                relay.end(signal.SIGKILL)
+
+
+def create_topic(kafka: str) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka})
+    (created,) = admin.create_topics([NewTopic(ORDERS_EVENTS, PARTITIONS, 1)]).values()
+    created.result(LIMIT_S)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Waits for a condition that may take a while to look at."""
+    await asyncio.to_thread(_until, condition)
+
+
+def _until(condition: Callable[[], object]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit, "the condition was not met in time"
+        time.sleep(0.02)
+
+
+@asynccontextmanager
+async def appending(store: EventStore, orders: int) -> AsyncIterator[list[str]]:
+    """Appends one event after another to each of some orders while it is entered; the ids of the appended events."""
+    appended: list[str] = []
+    stop = asyncio.Event()
+    writers = [asyncio.create_task(_append(store, str(uuid4()), appended, stop)) for _ in range(orders)]
+    try:
+        yield appended
+    finally:
+        stop.set()
+        await asyncio.gather(*writers)
+
+
+async def _append(store: EventStore, order_id: str, appended: list[str], stop: asyncio.Event) -> None:
+    version = 0
+    while not stop.is_set():
+        version += 1
+        (event,) = history(order_id, version, version)
+        await _append_surely(store, event)
+        appended.append(event.event_id)
+        # a pace that leaves the machine to the relays
+        await asyncio.sleep(0.03)
+
+
+async def _append_surely(store: EventStore, event: Event) -> None:
+    command_id = uuid4()
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            try:
+                await store.append(event.order_id, event.version - 1, [event], command_id=command_id)
+            except TransientError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+def check_published(records: list[Published], appended: list[str]) -> None:
+    """Every appended event once, and the events of each order in order."""
+    events = [CODEC.decode(record.value) for record in records]
+    doubled = {event_id: count for event_id, count in Counter(event.event_id for event in events).items() if count > 1}
+    assert doubled == {}
+    assert {event.event_id for event in events} == set(appended)
+    versions: dict[str, list[int]] = {}
+    for event in events:
+        versions.setdefault(event.order_id, []).append(event.version)
+    assert {order: seen for order, seen in versions.items() if seen != sorted(seen)} == {}

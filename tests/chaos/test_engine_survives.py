@@ -1,0 +1,114 @@
+"""Workers are killed, paused, added and removed under load: rows and outputs stay the count of what was sent."""
+
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.cluster import PARTITIONS, Cluster, WorkerProcess
+from tests.engine.log import Log, differences, ticks, until
+from tests.engine.topologies import Tick
+
+KEYS = 40
+
+
+class Load:
+    """Sends ticks in the background at a steady rate until it is ended."""
+
+    def __init__(self, log: Log, topic: str, per_second: int = 400) -> None:
+        self.sent: list[Tick] = []
+        self._log, self._topic, self._rounds = log, topic, per_second / KEYS
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Load":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        number = 0
+        while not self._end.wait(1 / self._rounds):
+            number += 1
+            batch = ticks(KEYS, 1, number)
+            self._log.send(self._topic, batch)
+            self.sent += batch
+
+
+@pytest.fixture
+def cluster(kafka: str, tmp_path: Path, unique: Callable[[str], str]) -> Iterator[Cluster]:
+    with Cluster(Log(kafka), tmp_path, "counting", unique("chaos")) as cluster:
+        yield cluster
+
+
+def settle(cluster: Cluster, load: Load) -> None:
+    """Everything sent was counted once, by the topics."""
+    cluster.quiet()
+    assert differences(cluster.log, cluster.topology, load.sent) == []
+
+
+def shown(cluster: Cluster, table: str) -> dict[str, int]:
+    """The rows that the workers answer with, each key by the owner of its partition."""
+    found: dict[str, int] = {}
+    for worker in cluster.workers:
+        for partition in worker.active() if worker.is_alive() else ():
+            for row in worker.get(f"/rows/{table}/{partition}")["rows"]:
+                assert row[0] not in found
+                found[row[0]] = row[1]
+    return found
+
+
+def test_rows_and_outputs_are_exact_through_kills_with_and_without_the_disk(cluster: Cluster) -> None:
+    """Twelve kills at random moments of one of three workers, every other one loses its directory too."""
+    rng = random.Random(7)
+    workers = [cluster.start(name) for name in ("a", "b", "c")]
+    cluster.ready(*workers)
+    with Load(cluster.log, cluster.source) as load:
+        for kill in range(12):
+            time.sleep(rng.uniform(0.3, 2.5))
+            victim = workers.pop(rng.randrange(3))
+            victim.kill()
+            if kill % 2:
+                shutil.rmtree(cluster.data_of(str(victim)), ignore_errors=True)
+            workers.append(cluster.start(str(victim)))
+    settle(cluster, load)
+    cluster.ready(*workers)
+    assert sum(shown(cluster, "counts").values()) == len(load.sent)
+    assert sum(shown(cluster, "totals").values()) == len(load.sent)
+
+
+def test_a_worker_that_was_paused_past_its_session_changes_nothing(cluster: Cluster) -> None:
+    """It wakes up amid a checkpoint, is fenced, answers NOT_ACTIVE until it is a member again, and goes on."""
+    sleeper, other = cluster.start("sleeper"), cluster.start("other")
+    cluster.ready(sleeper, other)
+    with Load(cluster.log, cluster.source) as load:
+        until(lambda: load.sent, 10, "some load")
+        sleeper.pause()
+        cluster.ready(other)
+        sleeper.resume()
+        answers = [sleeper.get(f"/rows/counts/{partition}") for partition in range(PARTITIONS)]
+        assert [answer.get("code") for answer in answers] == ["NOT_ACTIVE"] * PARTITIONS
+        cluster.ready(sleeper, other)
+    settle(cluster, load)
+    assert sum(shown(cluster, "counts").values()) == len(load.sent)
+
+
+def test_workers_come_and_go_under_load(cluster: Cluster) -> None:
+    """From one to four and back to one, by SIGTERM, with commits up to the end of each."""
+    workers: list[WorkerProcess] = [cluster.start("w0")]
+    cluster.ready(*workers)
+    with Load(cluster.log, cluster.source) as load:
+        for name in ("w1", "w2", "w3"):
+            workers.append(cluster.start(name))
+            cluster.ready(*workers)
+        while len(workers) > 1:
+            assert workers.pop(0).stop() == 0
+            cluster.ready(*workers)
+    settle(cluster, load)

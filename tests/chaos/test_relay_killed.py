@@ -1,0 +1,98 @@
+"""Relays that are killed at random points, and relays whose servers are."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.embedded.kafka import KafkaServer
+from app.embedded.postgres import PostgresServer
+from app.eventstore.postgres import PostgresEventStore
+from app.migrations import upgrade
+from app.serde.topics import ORDERS_EVENTS
+from tests.chaos.relays import CODEC, RelayProcess, appending, check_published, create_topic, relays, until
+from tests.integration.published_topic import PublishedTopic
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+KILLS = 20
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
+    """A broker that may be killed, and whose group of the relay is new."""
+    server = KafkaServer(tmp_path / "kafka")
+    try:
+        server.start()
+        create_topic(server.bootstrap)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(tmp_path / "postgres")
+    try:
+        server.start()
+        upgrade(server.dsn)
+        yield server
+    finally:
+        server.stop()
+
+
+async def test_killed_relays_publish_every_event_once_and_in_order(
+    own_kafka: KafkaServer, database: str, tmp_path: Path
+) -> None:
+    chance, topic = random.Random(9), PublishedTopic(own_kafka.bootstrap, ORDERS_EVENTS)
+    with relays(2, own_kafka.bootstrap, database, tmp_path) as pair:
+        async with PostgresEventStore(database, CODEC) as store, appending(store, orders=20) as appended:
+            for kill in range(KILLS):
+                # the other one owns the shards since this one was killed last
+                length = topic.length() + chance.randrange(200)
+                await until(lambda length=length: topic.length() > length)  # type: ignore[misc]
+                await asyncio.to_thread(pair[kill % 2].end, signal.SIGKILL)
+                pair[kill % 2].start()
+        records = await asyncio.to_thread(topic.committed, len(appended))
+    check_published(records, appended)
+
+
+async def test_a_stalled_relay_is_replaced_and_adds_nothing_when_it_goes_on(
+    own_kafka: KafkaServer, database: str, tmp_path: Path
+) -> None:
+    topic = PublishedTopic(own_kafka.bootstrap, ORDERS_EVENTS)
+    with relays(2, own_kafka.bootstrap, database, tmp_path) as pair:
+        async with PostgresEventStore(database, CODEC) as store, appending(store, orders=20) as appended:
+            await until(lambda: sum(relay.shards_owned() for relay in pair) == 2)
+            stalled, other = sorted(pair, key=RelayProcess.shards_owned, reverse=True)
+            assert stalled.process is not None
+            stalled.process.send_signal(signal.SIGSTOP)
+            await until(lambda: other.shards_owned() == 2)
+            stalled.process.send_signal(signal.SIGCONT)
+            await until(lambda: stalled.ready() and other.ready())
+            length = topic.length()
+            await until(lambda: topic.length() > length + 100)
+        records = await asyncio.to_thread(topic.committed, len(appended))
+    check_published(records, appended)
+
+
+async def test_a_relay_outlives_its_servers_and_ends_when_told(
+    own_kafka: KafkaServer, own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    topic = PublishedTopic(own_kafka.bootstrap, ORDERS_EVENTS)
+    with relays(1, own_kafka.bootstrap, own_postgres.dsn, tmp_path) as (relay,):
+        async with PostgresEventStore(own_postgres.dsn, CODEC) as store, appending(store, orders=20) as appended:
+            for server in (own_kafka, own_postgres, own_kafka):
+                length = topic.length()
+                await until(lambda length=length: topic.length() > length + 100)  # type: ignore[misc]
+                assert server.process is not None
+                server.process.kill()
+                server.process.wait()
+                await asyncio.to_thread(server.start)
+        records = await asyncio.to_thread(topic.committed, len(appended))
+        await until(relay.ready)
+        assert relay.end(signal.SIGTERM) == 0
+    check_published(records, appended)

@@ -1,0 +1,70 @@
+"""What a topic holds, as a consumer of committed records sees it, and how long it is."""
+
+import time
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+LIMIT_S = 60.0
+
+
+class Published(NamedTuple):
+    """One record."""
+
+    key: str
+    value: bytes
+    headers: list[tuple[str, bytes]]
+    partition: int
+
+
+class PublishedTopic:
+    def __init__(self, kafka: str, topic: str, partitions: int = 4) -> None:
+        self._kafka, self._topic, self._partitions = kafka, topic, partitions
+
+    def length(self) -> int:
+        """Records and markers, those of open transactions too; 0 while the broker does not answer."""
+        consumer = self._consumer("read_uncommitted")
+        try:
+            return sum(
+                consumer.get_watermark_offsets(TopicPartition(self._topic, partition), 5.0)[1]
+                for partition in range(self._partitions)
+            )
+        except KafkaException:
+            return 0
+        finally:
+            consumer.close()
+
+    def committed(self, at_least: int) -> list[Published]:
+        """All records from the start, partition by partition, as soon as there are so many."""
+        consumer = self._consumer("read_committed")
+        consumer.assign([TopicPartition(self._topic, partition, 0) for partition in range(self._partitions)])
+        records: list[Published] = []
+        ended: set[int] = set()
+        limit = time.monotonic() + LIMIT_S
+        while len(records) < at_least or len(ended) < self._partitions:
+            assert time.monotonic() < limit, f"{len(records)} records of {at_least}"
+            for message in consumer.consume(1_000, 0.1):
+                error = message.error()
+                if error is None:
+                    ended.discard(message.partition())
+                    records.append(_published(message))
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+        consumer.close()
+        return records
+
+    def _consumer(self, isolation: str) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self._kafka,
+                "group.id": "test",
+                "isolation.level": isolation,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "log_level": 0,
+            }
+        )
+
+
+def _published(message: Message) -> Published:
+    return Published(message.key().decode(), message.value(), list(message.headers() or []), message.partition())
