@@ -71,10 +71,6 @@ class KafkaReader:
         answers = self._admin.list_offsets(asked, isolation_level=level, request_timeout=LIMIT)
         return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
 
-    def groups(self, prefix: str) -> list[str]:
-        listed = self._admin.list_consumer_groups(request_timeout=LIMIT).result()
-        return sorted(group.group_id for group in listed.valid if group.group_id.startswith(prefix))
-
     def committed(self, group: str) -> Offsets:
         answers = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=LIMIT)
         places = answers[group].result().topic_partitions

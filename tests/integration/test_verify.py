@@ -13,16 +13,9 @@ from app.domain import events as e
 from app.embedded.kafka import KafkaServer
 from app.migrations import upgrade
 from app.verify import Report, run
-from tests.integration.verify_system import (
-    KEPT,
-    LETTERS,
-    PEN,
-    UNDONE,
-    SmallSystem,
-    envelope,
-    small_system,
-    stored_events,
-)
+from app.verify.kafka import KafkaReader
+from tests.integration.verify_system import LETTERS, SmallSystem, small_system
+from tests.integration.verify_two_orders import KEPT, PEN, UNDONE, envelope, stored_events
 
 pytestmark = pytest.mark.anyio
 GHOST = str(uuid5(NAMESPACE_OID, "ghost"))
@@ -94,6 +87,18 @@ async def test_what_is_under_way_is_named_at_the_end_of_the_wait(system: SmallSy
     system.task["in_flight"] = 0
     await asyncio.to_thread(system.read_everything)
     assert (await checked(system)).clean
+
+
+def test_a_group_that_never_was_has_neither_members_nor_offsets(own_kafka: str) -> None:
+    reader = KafkaReader(own_kafka)
+    assert (reader.members("nobody"), reader.committed("nobody")) == ([], {})
+
+
+def test_an_open_transaction_ends_what_is_committed(own_kafka: str, system: SmallSystem) -> None:
+    reader, topic = KafkaReader(own_kafka), ["orderflow-payments-retry-2000"]
+    with system.open_transaction(topic[0]):
+        assert reader.ends(topic) != reader.ends(topic, committed=False)
+    system.wait_for_markers()
 
 
 async def test_every_planted_wrong_is_found(system: SmallSystem) -> None:
