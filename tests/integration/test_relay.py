@@ -1,0 +1,225 @@
+"""The relay on real servers: what it publishes, in which order, and from where it goes on."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+from psycopg import sql
+
+from app.domain.events import Event, OrderCancelled, OrderConfirmed
+from app.errors import SetupError
+from app.eventstore import backlog
+from app.eventstore.port import EventStore
+from app.eventstore.postgres import PostgresEventStore
+from app.eventstore.publisher import Publisher
+from app.eventstore.relay import Relay
+from app.observability.metrics import exposition
+from app.serde.cloudevents import headers
+from tests.chaos.relays import CODEC, until
+from tests.conftest import MakeTopics
+from tests.contract.order_streams import added, created, envelope, history
+from tests.integration.published_topic import PublishedTopic
+
+pytestmark = pytest.mark.anyio
+
+LIMIT_S = 30.0
+
+
+@pytest.fixture
+def group(unique: Callable[[str], str]) -> str:
+    return unique("relay")
+
+
+@pytest.fixture
+def topic(database: str, make_topics: MakeTopics, unique: Callable[[str], str]) -> str:
+    """The topic to which this database's outbox is published."""
+    aggregatetype = unique("orders")
+    with psycopg.connect(database) as connection:
+        default = sql.SQL("alter table outbox alter aggregatetype set default {}")
+        connection.execute(default.format(aggregatetype))
+    make_topics(f"{aggregatetype}.events")
+    return f"{aggregatetype}.events"
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[EventStore]:
+    async with PostgresEventStore(database, CODEC) as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def relay(kafka: str, database: str, group: str, topic: str) -> Relay:
+    return Relay(database, lambda shard: Publisher(kafka, group, topic, shard))
+
+
+@contextmanager
+def running(relay: Relay) -> Iterator[None]:
+    thread = threading.Thread(target=relay.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        relay.stop()
+        thread.join(LIMIT_S)
+        assert not thread.is_alive()
+
+
+async def append(store: EventStore, events: list[Event]) -> None:
+    first = events[0]
+    await store.append(first.order_id, first.version - 1, events, command_id=uuid4())
+
+
+async def published(kafka: str, topic: str, at_least: int) -> list[Event]:
+    records = await asyncio.to_thread(PublishedTopic(kafka, topic).committed, at_least)
+    return [CODEC.decode(record.value) for record in records]
+
+
+async def test_an_event_is_published_with_its_value_headers_and_key(
+    kafka: str, topic: str, relay: Relay, store: EventStore
+) -> None:
+    order_id = str(uuid4())
+    events: list[Event] = [
+        created(order_id),
+        added(order_id, 2),
+        OrderConfirmed(**envelope(order_id, 3), customer_id="12923", currency="GBP", total_minor=3060),
+        OrderCancelled(**envelope(order_id, 4), customer_id="12923", reason="no"),
+    ]
+    await append(store, events)
+    with running(relay):
+        records = await asyncio.to_thread(PublishedTopic(kafka, topic).committed, len(events))
+
+    source = f"/orderflow/{topic.removesuffix('.events')}".encode()  # that of the topic of this test
+    expected = [
+        [(name, source if name == "ce_source" else value) for name, value in headers(event)] for event in events
+    ]
+    assert [record.value for record in records] == [CODEC.encode(event) for event in events]
+    assert [record.headers for record in records] == expected
+    assert {record.key for record in records} == {order_id}
+    assert len({record.partition for record in records}) == 1
+
+
+async def test_a_later_relay_goes_on_where_the_last_one_ended(
+    kafka: str, topic: str, database: str, group: str, relay: Relay, store: EventStore
+) -> None:
+    order_id = str(uuid4())
+    await append(store, history(order_id, 1, 5))
+    with running(relay):
+        assert len(await published(kafka, topic, 5)) == 5
+    await append(store, history(order_id, 6, 8))
+    with running(Relay(database, lambda shard: Publisher(kafka, group, topic, shard))):
+        assert [event.version for event in await published(kafka, topic, 8)] == list(range(1, 9))
+
+
+async def test_the_copy_of_the_position_serves_when_the_offsets_of_the_group_are_gone(
+    kafka: str, topic: str, database: str, group: str, relay: Relay, store: EventStore
+) -> None:
+    order_id = str(uuid4())
+    await append(store, history(order_id, 1, 5))
+    with running(relay):
+        await published(kafka, topic, 5)
+        await until(lambda: _copied(database) == 5)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.delete_consumer_groups([group])[group].result(LIMIT_S)
+    await append(store, history(order_id, 6, 6))
+    with running(Relay(database, lambda shard: Publisher(kafka, group, topic, shard))):
+        assert [event.version for event in await published(kafka, topic, 6)] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_the_committed_offsets_count_what_was_published(
+    kafka: str, topic: str, database: str, group: str, relay: Relay, store: EventStore
+) -> None:
+    for _ in range(20):
+        await append(store, [created(str(uuid4()))])
+    with running(relay):
+        await published(kafka, topic, 20)
+        await until(lambda: _copied(database) == 20)
+    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, shard) for shard in range(2)])
+    admin = AdminClient({"bootstrap.servers": kafka})
+    offsets = admin.list_consumer_group_offsets([asked])[group].result(LIMIT_S).topic_partitions
+    assert sum(offset.offset for offset in offsets) == 20
+
+
+async def test_an_append_is_waited_for_behind_a_transaction_that_began_before_it(
+    kafka: str, topic: str, database: str, relay: Relay, store: EventStore
+) -> None:
+    slow, quick = UUID(int=2), UUID(int=4)  # of the same shard
+    with running(relay), psycopg.connect(database) as earlier:
+        _insert(earlier, slow)
+        await append(store, [created(str(quick))])
+        await until(lambda: _waiting(database) == 1)
+        assert await published(kafka, topic, 0) == []
+        earlier.commit()
+        events = await published(kafka, topic, 2)
+    assert {event.order_id for event in events} == {str(slow), str(quick)}
+
+
+async def test_what_was_rolled_back_is_never_published(
+    kafka: str, topic: str, database: str, relay: Relay, store: EventStore
+) -> None:
+    with running(relay), psycopg.connect(database) as undone:
+        _insert(undone, UUID(int=2))
+        await append(store, [created(str(UUID(int=4)))])
+        undone.rollback()
+        assert [event.order_id for event in await published(kafka, topic, 1)] == [str(UUID(int=4))]
+
+
+async def test_a_backlog_is_measured_and_goes_away(
+    kafka: str, topic: str, database: str, relay: Relay, store: EventStore
+) -> None:
+    for _ in range(20):
+        await append(store, [created(str(uuid4()))])
+    assert _waiting(database) == 20
+    with running(relay):
+        await until(lambda: _waiting(database) == 0)
+    assert len(await published(kafka, topic, 20)) == 20
+
+
+async def test_a_relay_says_what_keeps_it_from_publishing(database: str, group: str, topic: str) -> None:
+    relay = Relay(database, lambda shard: Publisher("127.0.0.1:1", group, topic, shard))
+    with running(relay):
+        await until(lambda: any("KafkaError" in trouble for trouble in relay.troubles()))
+
+
+def test_a_position_that_the_database_has_not_come_to_is_refused(
+    kafka: str, database: str, group: str, topic: str, relay: Relay
+) -> None:
+    for shard in range(2):
+        with psycopg.connect(database) as connection:
+            connection.execute("update relay_position set xid = '1000000000000', seq = 1 where shard = %s", (shard,))
+    with pytest.raises(SetupError, match="restored or replaced"):
+        relay.run()
+
+
+def test_a_topic_with_fewer_partitions_than_shards_is_refused(
+    kafka: str, database: str, group: str, make_topics: MakeTopics, unique: Callable[[str], str]
+) -> None:
+    narrow = unique("narrow.events")
+    make_topics(narrow, partitions=1)
+    with pytest.raises(SetupError, match="more partitions"):
+        Relay(database, lambda shard: Publisher(kafka, group, narrow, shard)).run()
+
+
+def _insert(connection: psycopg.Connection, order_id: UUID) -> None:
+    connection.execute(
+        "insert into outbox (aggregateid, version, id, type, payload, ce_time, traceparent)"
+        " values (%s, 1, gen_random_uuid(), 'orderflow.orders.OrderCreated', %s, '', '')",
+        (order_id, CODEC.encode(created(str(order_id)))),
+    )
+
+
+def _copied(database: str) -> int:
+    with psycopg.connect(database) as connection:
+        (published,) = connection.execute("select sum(published)::int from relay_position").fetchone() or (0,)
+        return int(published)
+
+
+def _waiting(database: str) -> int:
+    backlog.measure(database)
+    lines = [line for line in exposition().decode().splitlines() if line.startswith("orderflow_relay_backlog_rows{")]
+    return sum(int(float(line.rpartition(" ")[2])) for line in lines)
