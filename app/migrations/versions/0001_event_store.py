@@ -10,8 +10,3 @@ down_revision = None
 
 def upgrade() -> None:
     op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
-
-
-def downgrade() -> None:
-    op.execute("drop function append_batch, outbox_shard")
-    op.execute("drop table events, outbox, idempotency, relay_position")

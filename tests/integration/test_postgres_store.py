@@ -1,0 +1,175 @@
+"""The event store on PostgreSQL beyond its contract: races of many stores, failures of one command, limits of waits."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from app.embedded.ports import free_ports
+from app.errors import ConcurrencyError
+from app.eventstore import group_commit
+from app.eventstore.port import (
+    Appended,
+    AppendFailedError,
+    EventStore,
+    StoreBusyError,
+    StoreUnavailableError,
+)
+from app.eventstore.postgres import PostgresEventStore
+from app.serde.codec import event_codec
+from app.serde.lock import committed_registry
+from app.serde.topics import ORDERS_EVENTS
+from tests.contract.order_streams import created, history
+
+pytestmark = pytest.mark.anyio
+
+CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
+
+UNEQUAL = """
+select count(*) from events e full join outbox o on (o.aggregateid, o.version) = (e.order_id, e.version)
+where (o.id, o.type, o.payload) is distinct from (e.event_id, e.type, e.payload)
+"""
+OUT_OF_ORDER = """
+select count(*) from (
+    select version - lag(version, 1, 0) over (partition by aggregateid order by xid, seq) as step from outbox
+) steps where step <> 1
+"""
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[PostgresEventStore]:
+    async with PostgresEventStore(database, CODEC) as postgres:
+        yield postgres
+
+
+async def append_new(store: EventStore, order_id: str) -> Appended:
+    return await store.append(order_id, 0, [created(order_id)], command_id=uuid4())
+
+
+def ask(database: str, statement: str) -> int:
+    with psycopg.connect(database) as connection:
+        (answer,) = connection.execute(statement.encode()).fetchone() or (0,)
+        return int(answer)
+
+
+async def contend(store: EventStore, orders: list[str], chance: random.Random) -> int:
+    """Appends to orders picked at random, on what it last read of them; how many events."""
+    appended = 0
+    for _ in range(40):
+        order = chance.choice(orders)
+        version = len(await store.read(order)) + chance.choice([0, 0, 0, -1])
+        events = history(order, max(version, 0) + 1, max(version, 0) + chance.randint(1, 3))
+        try:
+            await store.append(order, max(version, 0), events, command_id=uuid4())
+        except ConcurrencyError:
+            continue
+        appended += len(events)
+    return appended
+
+
+async def test_racing_stores_leave_every_stream_whole_and_the_outbox_in_its_order(database: str) -> None:
+    orders = [str(uuid4()) for _ in range(12)]
+    async with AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(PostgresEventStore(database, CODEC)) for _ in range(3)]
+        racers = [contend(stores[seed % 3], orders, random.Random(seed)) for seed in range(24)]
+        appended = sum(await asyncio.gather(*racers))
+    assert appended > 0
+    assert ask(database, "select count(*) from events") == appended
+    assert ask(database, UNEQUAL) == 0
+    assert ask(database, OUT_OF_ORDER) == 0
+
+
+async def test_a_command_that_the_database_refuses_fails_alone(store: PostgresEventStore, database: str) -> None:
+    orders = [str(uuid4()) for _ in range(10)]
+    with psycopg.connect(database) as connection:
+        check = f"alter table events add check (order_id <> '{orders[3]}')"
+        connection.execute(check.encode())
+    outcomes = await asyncio.gather(*(append_new(store, order) for order in orders), return_exceptions=True)
+    failed = outcomes.pop(3)
+    assert isinstance(failed, AppendFailedError)
+    assert outcomes == [Appended(1, replayed=False)] * 9
+
+
+async def test_a_rival_that_does_not_end_is_not_waited_for_and_holds_up_no_other_order(
+    store: PostgresEventStore, database: str
+) -> None:
+    held, *others = [str(uuid4()) for _ in range(5)]
+    with psycopg.connect(database) as rival:
+        rival.execute(
+            "insert into events (order_id, version, event_id, type, payload) values (%s, 1, %s, 't', '')",
+            (UUID(held), uuid4()),
+        )
+        outcomes = await asyncio.gather(
+            *(append_new(store, order) for order in (held, *others)), return_exceptions=True
+        )
+        rival.rollback()
+    assert isinstance(outcomes[0], StoreUnavailableError)
+    assert outcomes[1:] == [Appended(1, replayed=False)] * 4
+    assert await append_new(store, held) == Appended(1, replayed=False)
+
+
+async def test_an_append_within_a_transaction_that_wrote_before_is_refused(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("select pg_current_xact_id()")
+        with pytest.raises(psycopg.errors.RaiseException, match="first write"):
+            connection.execute(
+                "select append_batch('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')"
+            )
+
+
+async def test_who_listens_is_told_of_an_append(store: PostgresEventStore, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as listener:
+        listener.execute("listen outbox")
+        await append_new(store, str(uuid4()))
+        told = await asyncio.to_thread(lambda: list(listener.notifies(timeout=10, stop_after=1)))
+    assert [notification.channel for notification in told] == ["outbox"]
+
+
+async def test_more_commands_than_may_wait_are_turned_away(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "MAX_WAITING", 3)
+    closed = PostgresEventStore(database, CODEC)  # not entered: nobody takes the commands
+    orders = [str(uuid4()) for _ in range(3)]
+    waiting = [asyncio.create_task(append_new(closed, order)) for order in orders]
+    await asyncio.sleep(0)
+    with pytest.raises(StoreBusyError):
+        await append_new(closed, str(uuid4()))
+    async with closed:
+        assert await asyncio.gather(*waiting) == [Appended(1, replayed=False)] * 3
+        assert await append_new(closed, str(uuid4())) == Appended(1, replayed=False)
+
+
+async def test_a_command_whose_caller_has_gone_is_not_appended(database: str) -> None:
+    store = PostgresEventStore(database, CODEC)
+    order_id, later = str(uuid4()), str(uuid4())
+    waiting = asyncio.create_task(append_new(store, order_id))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    async with store:
+        await append_new(store, later)
+        assert await store.read(order_id) == []
+        assert await append_new(store, order_id) == Appended(1, replayed=False)
+
+
+async def test_commands_under_way_have_their_outcome_when_the_store_is_closed(database: str) -> None:
+    order_id = str(uuid4())
+    async with PostgresEventStore(database, CODEC) as store:
+        orders = [order_id, order_id, *(str(uuid4()) for _ in range(50))]
+        waiting = [asyncio.create_task(append_new(store, order)) for order in orders]
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(ConcurrencyError) == 1
+    assert outcomes.count(Appended(1, replayed=False)) == 51
+
+
+async def test_a_server_that_is_not_there_is_a_transient_error() -> None:
+    (port,) = free_ports(0)
+    async with PostgresEventStore(f"postgresql://orderflow@127.0.0.1:{port}/orderflow", CODEC) as store:
+        with pytest.raises(StoreUnavailableError):
+            await append_new(store, str(uuid4()))
+        with pytest.raises(StoreUnavailableError):
+            await store.read(str(uuid4()))
