@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from app.observability import metrics
 from app.streaming.errors import NotActiveError
@@ -41,7 +40,7 @@ def mount(app: Any, name: str, partitions: int, reader: Reader, status: Status, 
 
     async def row(page: Any, request: Any, place: str) -> Any:
         try:
-            shown = _read(views, f"/views/{unquote(place)}", dict(request.query), partitions, reader)
+            shown = _read(views, f"/views/{place}", dict(request.query), partitions, reader)
         except ProblemError as error:
             return _problem(page, error.problem)
         except NotActiveError as error:
