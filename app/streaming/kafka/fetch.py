@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeAlias
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from app.streaming.record import Record, RecordBatch
 
 BATCH = 1000
 WAIT_S = 0.05
+
+Place: TypeAlias = tuple[str, int]
 
 
 def to_record(message: Message) -> Record:
@@ -27,39 +31,58 @@ def to_record(message: Message) -> Record:
 
 
 class Fetcher:
-    """Positions are told to it: it keeps none that outlive `unassign`."""
+    """Positions are told to it: it keeps none that outlive `unassign`.
+
+    While its thread waits for records nothing is assigned or taken away, only noted: what the wait returns must still
+    belong to the positions it is counted from. A wait takes `WAIT_S`.
+    """
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fetch")
-        self._positions: dict[tuple[str, int], int] = {}
-        self._paused: set[int] = set()
+        self._positions: dict[Place, int] = {}
+        self._held: set[Place] = set()
+        self._waits = False
+        self._noted: list[Callable[[], None]] = []
 
     def assign(self, partition: int, positions: dict[str, int]) -> None:
         """Fetch these topics of a task from these offsets, whatever was fetched of them before."""
-        self.unassign(partition)
+        self._change(partial(self._assign, partition, positions))
+
+    def unassign(self, partition: int) -> None:
+        self._change(partial(self._unassign, partition))
+
+    def hold(self, topic: str, partition: int, *, hold: bool) -> None:
+        """Stop or go on fetching a topic of which much is waiting."""
+        if hold != ((topic, partition) in self._held):
+            self._change(partial(self._hold, (topic, partition), hold=hold))
+
+    def _change(self, change: Callable[[], None]) -> None:
+        if self._waits:
+            self._noted.append(change)
+        else:
+            change()
+
+    def _assign(self, partition: int, positions: dict[str, int]) -> None:
+        self._unassign(partition)
         self._positions.update({(topic, partition): offset for topic, offset in positions.items()})
         self._consumer.incremental_assign([TopicPartition(t, partition, offset) for t, offset in positions.items()])
 
-    def unassign(self, partition: int) -> None:
-        gone = [key for key in self._positions if key[1] == partition]
-        for key in gone:
-            del self._positions[key]
-        self._paused.discard(partition)
+    def _unassign(self, partition: int) -> None:
+        gone = [place for place in self._positions if place[1] == partition]
+        for place in gone:
+            del self._positions[place]
+        self._held.difference_update(gone)
         if gone:
-            self._consumer.incremental_unassign([TopicPartition(*key) for key in gone])
+            self._consumer.incremental_unassign([TopicPartition(*place) for place in gone])
 
-    def hold(self, partition: int, *, hold: bool) -> None:
-        """Stop or go on fetching a task whose backlog is long."""
-        if hold == (partition in self._paused):
-            return
-        tps = [TopicPartition(*key) for key in self._positions if key[1] == partition]
-        if hold:
-            self._paused.add(partition)
-            self._consumer.pause(tps)
-        else:
-            self._paused.discard(partition)
-            self._consumer.resume(tps)
+    def _hold(self, place: Place, *, hold: bool) -> None:
+        if place in self._positions and hold:
+            self._held.add(place)
+            self._consumer.pause([TopicPartition(*place)])
+        elif place in self._held and not hold:
+            self._held.discard(place)
+            self._consumer.resume([TopicPartition(*place)])
 
     def ends(self, partition: int) -> dict[str, int]:
         """The last known ends of a task's topics (for lag; no request is made)."""
@@ -70,37 +93,49 @@ class Fetcher:
                 known[topic] = marks[1]
         return known
 
-    async def fetch(self, on_error: Callable[[str, int, str], None]) -> list[RecordBatch]:
+    async def fetch(self, on_error: Callable[[str, int, KafkaError], None]) -> list[RecordBatch]:
         """The batches that are there; waits a moment for the first record when there is none."""
         messages = self._consumer.consume(BATCH, 0)
         if not messages:
-            messages = await asyncio.get_running_loop().run_in_executor(self._pool, self._wait)
-        groups: dict[tuple[str, int], tuple[list[Message], int]] = {}
-        for message in messages:
-            key = message.topic(), message.partition()
-            error = message.error()
-            if error is None:
-                group = groups.setdefault(key, ([], 0))[0]
-                group.append(message)
-                groups[key] = (group, message.offset() + 1)
-            elif error.name() == "_PARTITION_EOF":
-                groups[key] = (groups.get(key, ([], 0))[0], message.offset())
-            elif key[0] is not None:
-                on_error(key[0], key[1], error.str())
-        return [batch for key, (group, end) in groups.items() if (batch := self._batch(key, group, end)) is not None]
+            self._waits = True
+            try:
+                messages = await asyncio.get_running_loop().run_in_executor(self._pool, self._wait)
+            finally:
+                self._waits = False
+        batches = self._batches(messages, on_error)
+        while self._noted:
+            self._noted.pop(0)()
+        return batches
 
     def _wait(self) -> list[Message]:
         # consume() with a timeout waits for all it was asked for; poll() returns with the first
         message = self._consumer.poll(WAIT_S)
         return [] if message is None else [message, *self._consumer.consume(BATCH - 1, 0)]
 
-    def _batch(self, key: tuple[str, int], group: list[Message], end: int) -> RecordBatch | None:
-        begin = self._positions.get(key)
+    def _batches(self, messages: list[Message], on_error: Callable[[str, int, KafkaError], None]) -> list[RecordBatch]:
+        groups: dict[Place, list[Message]] = {}
+        ends: dict[Place, int] = {}
+        for message in messages:
+            place, error = (message.topic(), message.partition()), message.error()
+            if error is None:
+                groups.setdefault(place, []).append(message)
+                ends[place] = message.offset() + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ends[place] = message.offset()
+            elif place[0] is not None:
+                on_error(*place, error)
+        batches = [self._batch(place, groups.get(place, []), end) for place, end in ends.items()]
+        return [batch for batch in batches if batch is not None]
+
+    def _batch(self, place: Place, group: list[Message], end: int) -> RecordBatch | None:
+        begin = self._positions.get(place)
         if begin is None or end <= begin:
             return None
-        self._positions[key] = end
+        self._positions[place] = end
+        if group and group[0].offset() < begin:
+            group = [message for message in group if message.offset() >= begin]
         keys, values = [m.key() for m in group], [m.value() for m in group]
-        return RecordBatch(key[0], key[1], begin, end, keys, values, lambda index: to_record(group[index]))
+        return RecordBatch(*place, begin, end, keys, values, lambda index: to_record(group[index]))
 
     async def close(self) -> None:
         self._pool.shutdown(wait=True)

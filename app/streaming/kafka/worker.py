@@ -5,7 +5,7 @@ import time
 from collections.abc import Coroutine
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from app.errors import SetupError
 from app.observability.log import logger
@@ -162,9 +162,14 @@ class Worker:
                     self._spawn(owned, self._checkpoint(owned))
                 elif task.timers_wait_for_ends():
                     self._spawn(owned, self._timer_ends(owned))
-            backlog = task.runner.backlog()
-            if backlog > BACKLOG_HIGH or backlog < BACKLOG_LOW:
-                self.fetcher.hold(task.partition, hold=backlog > BACKLOG_HIGH)
+            self._hold_what_waits(task)
+
+    def _hold_what_waits(self, task: Task) -> None:
+        waiting = {topic: task.runner.backlog() for topic in self.topology.sources}
+        waiting.update({topic: len(delayed) for topic, delayed in task.delayed.items()})
+        for topic, count in waiting.items():
+            if count > BACKLOG_HIGH or count < BACKLOG_LOW:
+                self.fetcher.hold(topic, task.partition, hold=count > BACKLOG_HIGH)
 
     def _is_due(self, owned: OwnedTask) -> bool:
         since = time.monotonic() - owned.checkpointed_at
@@ -201,8 +206,15 @@ class Worker:
             self.has_room.clear()
         return [DeliveredBatch(self, batch) for batch in batches]
 
-    def _fetch_error(self, topic: str, partition: int, error: str) -> None:
-        log.warning("fetch.failed", topic=topic, partition=partition, error=error)
+    def _fetch_error(self, topic: str, partition: int, error: KafkaError) -> None:
+        log.warning("fetch.failed", topic=topic, partition=partition, error=error.str())
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            self.fail(
+                TopicError(
+                    f"{topic}[{partition}] has lost records that group {self.topology.group} had yet to read "
+                    f"({error.str()}); find out what deletes them, then deploy the topology under a new name"
+                )
+            )
 
     def deliver(self, batch: RecordBatch) -> None:
         """Hand a batch to its task; one that is not the next (its task moved meanwhile) is fetched again."""
@@ -214,7 +226,7 @@ class Worker:
             return
         if owned.task.take(batch):
             self._work.set()
-        elif batch.begin > owned.task.taken[batch.topic]:
+        elif batch.end > owned.task.taken[batch.topic]:
             self.fetcher.assign(batch.partition, owned.task.taken)
 
     async def stop(self) -> None:

@@ -1,0 +1,128 @@
+"""Worker processes of one test topology: started, killed, paused, and asked over HTTP."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import msgspec
+
+from app.embedded import processes
+from app.embedded.ports import free_ports
+from app.streaming.kafka import topics
+from app.streaming.topology import Topology
+from tests.engine.log import Log, until
+from tests.engine.process import Order, topology_of
+
+ROOT = Path(__file__).parents[2]
+PARTITIONS = 4
+READY_S = 60.0
+ANSWER_S = 5.0
+
+
+class WorkerProcess:
+    """One replica: its directory survives a kill."""
+
+    def __init__(self, order: Order, log: Path) -> None:
+        self.order, self.log = order, log
+        command = [sys.executable, "-m", "tests.engine.process", msgspec.json.encode(order).decode()]
+        self.process = processes.start(command, directory=ROOT, log=log, environment=dict(os.environ))
+
+    def __str__(self) -> str:
+        return self.order.name
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self, limit_s: float = 15.0) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(limit_s)
+
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The answer to a request; `{}` while nobody answers."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.order.port}{path}", timeout=ANSWER_S) as answer:  # noqa: S310
+                body = answer.read()
+        except HTTPError as error:
+            body = error.read()
+        except (URLError, OSError):
+            return {}
+        answered: dict[str, Any] = json.loads(body)
+        return answered
+
+    def active(self) -> set[int]:
+        """The partitions of its active tasks."""
+        return {task["partition"] for task in self.get("/tasks").get("tasks", []) if task["state"] == "active"}
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+class Cluster:
+    """Topics and workers of one topology; a context that leaves no process behind."""
+
+    def __init__(self, log: Log, directory: Path, kind: str, name: str, **options: Any) -> None:
+        self.log, self._directory = log, directory
+        self._options = {"kind": kind, "topology": name, "shared": str(directory / "shared"), **options}
+        self.workers: list[WorkerProcess] = []
+        self.topology: Topology = topology_of(self._order("none", 1))
+        topics.apply(log.bootstrap, self.topology.topics(), PARTITIONS, 1)
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.workers:
+            if worker.is_alive():
+                worker.kill()
+
+    @property
+    def source(self) -> str:
+        return next(iter(self.topology.sources))
+
+    def start(self, name: str, **options: Any) -> WorkerProcess:
+        """Start a replica; one of a former name goes on with its directory."""
+        order = self._order(name, free_ports(0)[0], **options)
+        worker = WorkerProcess(order, self._directory / f"{name}.log")
+        self.workers = [other for other in self.workers if other.order.name != name or other.is_alive()] + [worker]
+        return worker
+
+    def data_of(self, name: str) -> Path:
+        return self._directory / name
+
+    def ready(self, *workers: WorkerProcess, limit_s: float = READY_S) -> None:
+        """Every partition is active on exactly these workers together, and each of them has some."""
+
+        def shared_out() -> bool:
+            for worker in workers:
+                assert worker.is_alive(), f"{worker} ended:\n{worker.said()[-3000:]}"
+            held = [worker.active() for worker in workers]
+            return all(held) and sorted(p for each in held for p in each) == list(range(PARTITIONS))
+
+        until(shared_out, limit_s, f"all partitions active on {[str(w) for w in workers]}")
+
+    def quiet(self, limit_s: float = 60.0) -> None:
+        """Every record of every topic that the tasks read is committed."""
+        until(lambda: self.log.lag(self.topology) == 0, limit_s, f"the group of {self.topology.name} at its ends")
+
+    def _order(self, name: str, port: int, **options: Any) -> Order:
+        settings = self._options | options
+        return Order(
+            bootstrap=self.log.bootstrap, name=name, port=port, directory=str(self._directory / name), **settings
+        )

@@ -1,0 +1,148 @@
+"""What the topics of a test say, by plain clients: the oracle that workers are compared with."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from app.streaming.topology import Topology
+from tests.engine.topologies import Tick, bucket_of
+
+REQUEST_S = 30.0
+
+
+class Log:
+    """Writes source records and reads what is committed."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self.producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.max.bytes": 2_000_000,
+                "log_level": 0,
+            }
+        )
+
+    def send(self, topic: str, ticks: Iterable[Tick]) -> None:
+        """Returns when they are in the topic."""
+        for tick in ticks:
+            self.producer.produce(topic, msgspec.msgpack.encode(tick), tick.key.encode())
+        assert self.producer.flush(REQUEST_S) == 0
+
+    def consumer(self, group: str = "oracle", isolation: str = "read_committed") -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "isolation.level": isolation,
+                "enable.partition.eof": True,
+                "fetch.message.max.bytes": 5_000_000,
+                "log_level": 0,
+            }
+        )
+
+    def ends(self, topic: str, partitions: int = 4) -> dict[int, int]:
+        """The next offset of each partition, what is not decided yet counted too."""
+        raw = self.consumer(isolation="read_uncommitted")
+        try:
+            places = [TopicPartition(topic, partition) for partition in range(partitions)]
+            return {place.partition: raw.get_watermark_offsets(place, REQUEST_S)[1] for place in places}
+        finally:
+            raw.close()
+
+    def records(self, topic: str, partitions: int = 4) -> list[Message]:
+        """Every committed record of a topic; waits for what is decided but not yet marked in its partition."""
+        ends = self.ends(topic, partitions)
+        consumer = self.consumer()
+        try:
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
+            found: list[Message] = []
+            while ends:
+                message = consumer.poll(REQUEST_S)
+                assert message is not None, f"{topic} gave nothing for {REQUEST_S} s"
+                if message.error() is None:
+                    found.append(message)
+                elif message.error().name() == "_PARTITION_EOF" and message.offset() >= ends.get(
+                    message.partition(), 0
+                ):
+                    ends.pop(message.partition(), None)
+            return found
+        finally:
+            consumer.close()
+
+    def rows(self, topic: str) -> dict[bytes, Any]:
+        """What a changelog says of each key."""
+        rows: dict[bytes, Any] = {}
+        for message in self.records(topic):
+            if message.value() is None:
+                rows.pop(message.key(), None)
+            else:
+                rows[message.key()] = msgspec.msgpack.decode(message.value())
+        return rows
+
+    def lag(self, topology: Topology, partitions: int = 4) -> int:
+        """Records that the group has not committed, of all topics that its tasks read; undecided ones count too."""
+        stable = self.consumer(topology.group)
+        try:
+            wanted = [TopicPartition(t, p) for t in topology.input_topics for p in range(partitions)]
+            committed = stable.committed(wanted, REQUEST_S)
+        finally:
+            stable.close()
+        # after the offsets: their marker may be written before those of the records of the same transaction
+        ends = {topic: self.ends(topic, partitions) for topic in topology.input_topics}
+        return sum(ends[place.topic][place.partition] - max(place.offset, 0) for place in committed)
+
+
+def until(condition: Callable[[], object], limit_s: float, what: str) -> None:
+    """Waits for a condition; fails, saying what was awaited, when it does not come true."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
+        time.sleep(0.05)
+
+
+def ticks(keys: int, each: int, first: int = 1) -> list[Tick]:
+    """`each` ticks for every key, the keys taking turns."""
+    return [Tick(key=f"key-{k}", number=n) for n in range(first, first + each) for k in range(keys)]
+
+
+def differences(log: Log, topology: Topology, sent: Sequence[Tick]) -> list[str]:
+    """Where source, rows and outputs are not what a count of the sent ticks says."""
+    source = next(iter(topology.sources))
+    logged = Counter(
+        (m.key().decode(), msgspec.msgpack.decode(m.value(), type=Tick).number) for m in log.records(source)
+    )
+    found = [f"{source}: {tick} is there {n} times" for tick, n in logged.items() if n != 1]
+    wanted = Counter(tick.key for tick in sent)
+    last = {tick.key: tick.number for tick in sent}
+    counts = {row[0]: row[1:4] for row in log.rows(topology.changelog("counts")).values()}
+    found += [
+        f"row of {key}: {counts.get(key)}, not {[count, last[key], 0]}"
+        for key, count in wanted.items()
+        if counts.get(key) != [count, last[key], 0]
+    ]
+    totals = {row[0]: row[1] for row in log.rows(topology.changelog("totals")).values()}
+    buckets: Counter[str] = Counter()
+    for key, count in wanted.items():
+        buckets[bucket_of(key)] += count
+    found += [
+        f"{name}: {totals.get(name)}, not {total}" for name, total in buckets.items() if totals.get(name) != total
+    ]
+    outputs: dict[str, list[int]] = {}
+    for message in log.records(topology.outputs[0]):
+        outputs.setdefault(message.key().decode(), []).append(msgspec.msgpack.decode(message.value())[0])
+    found += [
+        f"outputs of {key}: {outputs.get(key)}, not 1..{count}"
+        for key, count in wanted.items()
+        if outputs.get(key) != list(range(1, count + 1))
+    ]
+    return found

@@ -1,0 +1,97 @@
+"""A worker process of a test topology: `python -m tests.engine.process JSON`, with the life of a real one."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.errors import OrderflowError
+from app.observability.log import setup
+from app.streaming.errors import NotActiveError
+from app.streaming.faust.app import App, Membership
+from app.streaming.faust.process import serve
+from app.streaming.kafka.offsets import Start
+from app.streaming.kafka.status import WorkerStatus
+from app.streaming.reader import Reader
+from app.streaming.topology import Topology
+from tests.engine.topologies import acting, counting
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """What a worker process is to run."""
+
+    kind: str
+    topology: str
+    shared: str  # files that all workers of the topology see
+    delays_ms: tuple[int, ...] = (100, 200, 400)
+    extra: str = ""
+    limit_s: float = 2.0
+    start: Start | None = "earliest"
+    interval_s: float = 0.1
+    bootstrap: str
+    name: str
+    port: int
+    directory: str
+    partitions: int = 4
+    session_timeout_s: float = 2.0
+    max_poll_interval_s: float = 60.0
+
+
+def topology_of(order: Order) -> Topology:
+    if order.kind == "counting":
+        return counting(order.topology, Path(order.shared), order.delays_ms, order.extra)
+    return acting(order.topology, Path(order.shared), order.delays_ms, order.limit_s)
+
+
+async def run(order: Order) -> None:
+    membership = Membership(
+        bootstrap=order.bootstrap,
+        name=order.name,
+        url=f"http://127.0.0.1:{order.port}",
+        host="127.0.0.1",
+        port=order.port,
+        partitions=order.partitions,
+        session_timeout_s=order.session_timeout_s,
+        directory=Path(order.directory),
+    )
+    topology = topology_of(order)
+
+    def pages(app: App, reader: Reader, status: WorkerStatus) -> None:
+        app.conf.broker_max_poll_interval = order.max_poll_interval_s
+        _mount(app, reader, status)
+
+    await serve(topology, membership, pages, interval_s=order.interval_s, start=order.start)
+
+
+def _mount(app: Any, reader: Reader, status: WorkerStatus) -> None:
+    """Rows of a table by partition, and the tasks: what an answer of the worker would be made of."""
+
+    async def rows(page: Any, request: Any, table: str, partition: str) -> Any:
+        try:
+            position = reader.standing(int(partition)).position
+            found = [msgspec.to_builtins(row) for row in reader.scan(table, int(partition), ())]
+        except NotActiveError as error:
+            return page.json({"code": "NOT_ACTIVE", "detail": str(error)}, status=503)
+        return page.bytes(msgspec.json.encode({"rows": found, "position": position}), content_type="application/json")
+
+    async def tasks(page: Any, request: Any) -> Any:
+        return page.json(status.tasks() | {"unready": status.unready()})
+
+    app.page("/rows/{table}/{partition}")(rows)
+    app.page("/tasks")(tasks)
+
+
+def main() -> None:
+    order = msgspec.json.decode(sys.argv[1], type=Order)
+    setup("info")
+    try:
+        asyncio.run(run(order))
+    except OrderflowError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
