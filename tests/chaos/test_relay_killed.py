@@ -11,7 +11,6 @@ import pytest
 from app.embedded.kafka import KafkaServer
 from app.embedded.postgres import PostgresServer
 from app.eventstore.postgres import PostgresEventStore
-from app.migrations import upgrade
 from app.serde.topics import ORDERS_EVENTS
 from tests.chaos.relays import CODEC, RelayProcess, appending, check_published, create_topic, relays, until
 from tests.integration.published_topic import PublishedTopic
@@ -28,17 +27,6 @@ def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
     try:
         server.start()
         create_topic(server.bootstrap)
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path / "postgres")
-    try:
-        server.start()
-        upgrade(server.dsn)
         yield server
     finally:
         server.stop()
