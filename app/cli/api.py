@@ -2,11 +2,14 @@
 
 import asyncio
 import gc
+import signal
+import socket
 import time
 
 import typer
 import uvicorn
 
+from app.cli.listening import listen
 from app.config import Settings, load
 from app.domain.events import Micros
 from app.eventstore.postgres import PostgresEventStore
@@ -31,20 +34,18 @@ def api() -> None:
     """Take commands at /orders, serve views at /views, describe both at /docs. Ends on SIGINT or SIGTERM."""
     settings = load()
     setup(settings.log_level)
-    asyncio.run(_serve(settings))
+    with listen(settings) as listening:
+        asyncio.run(_serve(settings, listening))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, listening: socket.socket) -> None:
     codec = event_codec(committed_registry(), ORDERS_EVENTS)
     # a gateway that only this machine can ask calls only this machine's workers
     allowed = loopback_only if loopback_only(settings.host) else no_link_local
     directory = GroupDirectory(settings.kafka, group_id(VIEWS_TOPOLOGY), allowed)
     async with PostgresEventStore(settings.postgres, codec) as store, new_client() as client:
-        app = create_app(store, Gateway(directory, settings.partitions, client), _now)
         config = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
+            create_app(store, Gateway(directory, settings.partitions, client), _now),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -52,7 +53,10 @@ async def _serve(settings: Settings) -> None:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         gc.freeze()  # else requests pay for walking all that was imported
-        await uvicorn.Server(config).serve()
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            # the server ends on these and then raises them again: the store is still to be closed
+            signal.signal(ending, signal.SIG_IGN)
+        await uvicorn.Server(config).serve(sockets=[listening])
 
 
 def _now() -> Micros:
