@@ -1,0 +1,99 @@
+"""From a command to every view, through the real relay, workers and gateway; and on when a worker is killed."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from app.config import Settings
+from app.embedded.kafka import KafkaServer
+from app.embedded.ports import free_ports
+from tests.e2e.commands import LIMIT, Serving, run
+
+PLACED_AT = "2011-10-06T15:20:00Z"
+SKUS = [f"tea no. {number}" for number in range(12)]
+
+
+class Shop:
+    """An API, a relay, and three workers of the views."""
+
+    def __init__(self, settings: Settings, directory: Path, stack: ExitStack) -> None:
+        assert run("topics", "apply", settings=settings).returncode == 0
+        words = [("api",), ("relay",), *[("worker", "order-views")] * 3]
+        ports = free_ports(*[0] * len(words))
+        self.members: list[Serving] = []
+        for number, (command, port) in enumerate(zip(words, ports, strict=True)):
+            own = msgspec.structs.replace(settings, port=port, name=f"member-{number}", data=directory / str(number))
+            member = Serving(*command, settings=own, log=directory / f"{number}.log")
+            self.members.append(stack.enter_context(closing(member)))
+        self.api, self.workers = self.members[0], self.members[2:]
+        for member in self.members:
+            member.wait_until_ready()
+
+    def place(self, sku: str) -> str:
+        item = {"sku": sku, "quantity": 2, "unit_price_minor": 150}
+        order = {"customer_id": "ada", "currency": "GBP", "placed_at": PLACED_AT, "items": [item]}
+        answer = self.api.http.post("/orders", json=order)
+        assert answer.status_code == 201
+        return str(answer.json()["order_id"])
+
+    def eventually(self, path: str, holds: Callable[[dict[str, Any]], bool] = lambda _: True) -> dict[str, Any]:
+        """The view's answer once it is there and `holds`; until then it may be missing or not active, nothing else."""
+        deadline = time.monotonic() + LIMIT
+        while True:
+            answer = self.api.http.get(path)
+            body: dict[str, Any] = answer.json()
+            if answer.status_code == 200 and holds(body):
+                return body
+            assert answer.status_code == 200 or body["code"] in ("DOES_NOT_EXIST", "NOT_ACTIVE"), body
+            assert time.monotonic() < deadline, body
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def shop(database: str, tmp_path: Path) -> Iterator[Shop]:
+    with ExitStack() as stack:
+        kafka = KafkaServer(tmp_path / "kafka")
+        stack.callback(kafka.stop)
+        kafka.start()
+        settings = Settings(kafka=kafka.bootstrap, postgres=database, session_timeout=6.0, log_level="warning")
+        yield Shop(settings, tmp_path, stack)
+
+
+def test_every_view_of_every_key_is_read_at_one_address_also_after_a_worker_was_killed(shop: Shop) -> None:
+    orders = {shop.place(sku): sku for sku in SKUS}
+    seen = {order_id: shop.eventually(f"/views/orders/{order_id}") for order_id in orders}
+    assert {order_id: row["lines"][0]["sku"] for order_id, row in seen.items()} == orders
+    assert len({row["worker"] for row in seen.values()}) > 1
+
+    listed = shop.eventually("/views/customers/ada/orders", lambda row: len(row["orders"]) == len(SKUS))
+    assert {order["order_id"] for order in listed["orders"]} == set(orders)
+    sales = shop.eventually("/views/sales/2011-10-06?currency=GBP", lambda row: row["orders"] == len(SKUS))
+    assert sales["total_minor"] == len(SKUS) * 300
+    for sku in SKUS:
+        assert shop.eventually(f"/views/products/{sku}/demand")["ordered_quantity"] == 2
+
+    shop.workers[0].end(signal.SIGKILL)
+    later = shop.place("one more tea")
+    assert shop.eventually(f"/views/orders/{later}")["lines"] == [{"sku": "one more tea", "quantity": 2}]
+    shop.eventually("/views/customers/ada/orders", lambda row: len(row["orders"]) == len(SKUS) + 1)
+    for order_id, sku in orders.items():
+        assert shop.eventually(f"/views/orders/{order_id}")["lines"][0]["sku"] == sku
+
+
+def test_a_worker_does_not_answer_for_the_rows_of_others(shop: Shop) -> None:
+    order_id = shop.place("tea")
+    owner = shop.eventually(f"/views/orders/{order_id}")["worker"]
+    answers = [worker.http.get(f"/views/orders/{order_id}") for worker in shop.workers]
+    assert sorted(answer.status_code for answer in answers) == [200, 503, 503]
+    for answer in answers:
+        body = answer.json()
+        assert body["worker"] == owner if answer.status_code == 200 else body["code"] == "NOT_ACTIVE"
+    missing = httpx.codes.NOT_FOUND
+    assert shop.api.http.get("/views/orders/of-nobody").status_code == missing
