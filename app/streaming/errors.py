@@ -43,5 +43,9 @@ class StartRequiredError(SetupError):
     """A topology that acts on the outside world was not told where to start."""
 
 
+class StoreInUseError(SetupError):
+    """Another process works with this store."""
+
+
 class TopicError(SetupError):
     """A topic is missing or is not as the topology needs it."""

@@ -8,6 +8,11 @@ from pathlib import Path
 import msgspec
 from rocksdict import Options, Rdict, ReadOptions, WriteBatch
 
+from app.observability.log import logger
+from app.streaming.errors import StoreInUseError
+
+log = logger(__name__)
+
 POSITIONS = b"\0positions"
 
 
@@ -25,6 +30,20 @@ def _options() -> Options:
     options.set_max_write_buffer_number(2)
     options.set_keep_log_file_num(2)
     return options
+
+
+def open_store(path: Path) -> "Store":
+    """The store at that place; one that cannot be read is begun anew, since its changelogs hold all of it."""
+    try:
+        return Store(path)
+    except Exception as error:  # all that rocksdict raises
+        if "lock" in str(error).lower():
+            raise StoreInUseError(
+                f"the store {path} is open in another process ({error}); give each worker an ORDERFLOW_DATA of its own"
+            ) from error
+        log.error("store.wiped", path=str(path), reason=f"it cannot be read: {error}")
+        shutil.rmtree(path)
+        return Store(path)
 
 
 class Store:

@@ -57,7 +57,7 @@ class WorkerProcess:
     def get(self, path: str) -> dict[str, Any]:
         """The answer to a request; `{}` while nobody answers."""
         try:
-            with urlopen(f"http://127.0.0.1:{self.order.port}{path}", timeout=ANSWER_S) as answer:  # noqa: S310
+            with urlopen(f"http://127.0.0.1:{self.order.port}{path}", timeout=ANSWER_S) as answer:
                 body = answer.read()
         except HTTPError as error:
             body = error.read()

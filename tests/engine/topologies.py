@@ -76,7 +76,7 @@ def totalled(row: Total | None, share: Share) -> Total:
 
 
 class KeyedCounts:
-    """Sends each count to the output topic and its share to the bucket: the feeds of a row come right after its fold."""
+    """Sends each count to the output topic and its share to a bucket: the feeds of a row come right after its fold."""
 
     def __init__(self, topic: str) -> None:
         self.topic = topic

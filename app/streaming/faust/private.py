@@ -32,17 +32,24 @@ class Heartbeats:
 
     def __init__(self) -> None:
         self.acknowledged_at = float("-inf")
+        self._between_generations = True
+
+    def leaving(self) -> None:
+        """A rebalance began: what this member owns is decided anew."""
+        self._between_generations = True
 
     def joined(self, thread: Any) -> None:
         """An assignment was received: acknowledged now, and from here on by heartbeats."""
         self.acknowledged_at = time.monotonic()
+        self._between_generations = False
         coordinator = thread._consumer._coordinator
         if not isinstance(coordinator._do_heartbeat, _Watched):
             coordinator._do_heartbeat = _Watched(coordinator._do_heartbeat, self)
 
     def are_within(self, session_timeout_s: float) -> bool:
         """Whether the group still counts this member in, for all that it has heard."""
-        return time.monotonic() - self.acknowledged_at < session_timeout_s
+        age_s = time.monotonic() - self.acknowledged_at
+        return age_s < session_timeout_s and not self._between_generations
 
 
 class _Watched:

@@ -74,6 +74,7 @@ async def _stop(worker: Worker, app: App) -> None:
     await worker.stop()
     with contextlib.suppress(asyncio.CancelledError):
         await app.stop()
+    await worker.close()
     watch.cancel()
 
 

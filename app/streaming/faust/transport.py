@@ -26,10 +26,15 @@ class BatchSchema(Schema):
 class RebalanceListener(base.ConsumerRebalanceListener):
     """Runs in the membership's thread."""
 
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
+        self._thread.app.heartbeats.leaving()
+        return super().on_partitions_revoked(revoked)
+
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         private.pause_fetch(self._thread, assigned)
-        self._thread.app.heartbeats.joined(self._thread)
         await super().on_partitions_assigned(assigned)
+        # only now the worker knows what it owns, and may answer for it
+        self._thread.app.heartbeats.joined(self._thread)
 
 
 class Consumer(base.Consumer):

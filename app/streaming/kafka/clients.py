@@ -1,5 +1,6 @@
 """The Kafka clients of a worker and their settings, each with its reason."""
 
+from functools import cached_property
 from typing import Any
 
 from confluent_kafka import Consumer, Producer
@@ -50,13 +51,20 @@ class Clients:
             {"queued.min.messages": 200_000, "fetch.message.max.bytes": 8_000_000, "fetch.wait.max.ms": 10}
         )
 
+    @cached_property
     def offsets(self) -> Consumer:
-        """Asks for stable offsets and for committed ends; it never subscribes."""
+        """Asks for stable offsets and for committed ends; it never subscribes. One for all tasks: each has threads."""
         return self._consumer({})
 
+    @cached_property
     def raw_ends(self) -> Consumer:
         """Asks for ends that count open transactions too."""
         return self._consumer({"isolation.level": "read_uncommitted"})
+
+    def close(self) -> None:
+        """Lets go of the clients that all tasks share."""
+        self.offsets.close()
+        self.raw_ends.close()
 
     def _consumer(self, extra: dict[str, Any]) -> Consumer:
         return Consumer(

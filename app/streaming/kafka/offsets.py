@@ -2,11 +2,11 @@
 
 from typing import Literal, TypeAlias
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from app.streaming.errors import OffsetsExpiredError, StartRequiredError, TopologyChangedError
-from app.streaming.kafka.clients import Clients
-from app.streaming.topology import Topology
+from app.streaming.names import retry_topic
+from app.streaming.topology import Repartition, Topology
 
 REQUEST_S = 30.0
 
@@ -18,25 +18,44 @@ def tables_metadata(topology: Topology) -> str:
     return "tables=" + ",".join(sorted(topology.tables))
 
 
-def begin_positions(clients: Clients, topology: Topology, partition: int, start: Start | None) -> dict[str, int]:
+def begin_positions(consumer: Consumer, topology: Topology, partition: int, start: Start | None) -> dict[str, int]:
     """The next offset of each input topic (blocking).
 
     A group's first positions are those of `start`, for all of its topics at once; later they are its stable committed
     offsets. Raises a `SetupError` that says what to do where these do not agree with what is declared.
     """
-    consumer = clients.offsets()
-    try:
-        wanted = [TopicPartition(topic, partition) for topic in topology.input_topics]
-        found = {tp.topic: tp for tp in consumer.committed(wanted, REQUEST_S)}
-        committed = {topic: tp.offset for topic, tp in found.items() if tp.offset >= 0}
-        if not committed:
-            _check_no_rows(consumer, topology, partition)
-            return _first_positions(consumer, topology, partition, start)
-        _check_declaration(topology, committed, {found[topic].metadata for topic in committed})
-        missing = [topic for topic in topology.retry_topics if topic not in committed]
-        return committed | {topic: _low(consumer, topic, partition) for topic in missing}
-    finally:
-        consumer.close()
+    found = _committed(consumer, topology.input_topics, partition)
+    committed = {topic: tp.offset for topic, tp in found.items() if tp.offset >= 0}
+    _check_retired(consumer, topology, partition)
+    if not committed:
+        _check_no_rows(consumer, topology, partition)
+        return _first_positions(consumer, topology, partition, start)
+    _check_declaration(topology, committed, {found[topic].metadata for topic in committed})
+    missing = [topic for topic in topology.retry_topics if topic not in committed]
+    return committed | {topic: _low(consumer, topic, partition) for topic in missing}
+
+
+def _committed(consumer: Consumer, topics: list[str], partition: int) -> dict[str, TopicPartition]:
+    """Stable offsets; that one could not be had is an error, never "none is committed"."""
+    found = consumer.committed([TopicPartition(topic, partition) for topic in topics], REQUEST_S)
+    for tp in found:
+        if tp.error is not None:
+            raise KafkaException(tp.error)
+    return {tp.topic: tp for tp in found}
+
+
+def _check_retired(consumer: Consumer, topology: Topology, partition: int) -> None:
+    """A retry topic that is no longer declared may hold heads whose keys would wait for ever."""
+    known = consumer.list_topics(timeout=REQUEST_S).topics
+    own = retry_topic(topology.group, 0).removesuffix("0")
+    retired = [t for t in known if t.startswith(own) and t[len(own) :].isdigit() and t not in topology.retry_topics]
+    for topic, tp in _committed(consumer, retired, partition).items() if retired else ():
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S)
+        if max(tp.offset, low) < high:
+            raise TopologyChangedError(
+                f"{topic}[{partition}] is no longer a retry topic of {topology.name}, but holds records that are not "
+                "read; add its delay again until they are, then take it away"
+            )
 
 
 def _check_no_rows(consumer: Consumer, topology: Topology, partition: int) -> None:
@@ -68,8 +87,11 @@ def _first_positions(consumer: Consumer, topology: Topology, partition: int, sta
             f"topology {topology.name} acts on the outside world and its group is new: say where it starts with "
             "`--from earliest|latest|TIME`"
         )
-    own = {topic: _low(consumer, topic, partition) for topic in topology.retry_topics}
-    return own | {topic: _start(consumer, topic, partition, start or "earliest") for topic in topology.sources}
+    # what the topology writes for itself it reads from the start: a task that began earlier may have fed this one
+    fed = [topic for topic, source in topology.sources.items() if isinstance(source, Repartition)]
+    own = {topic: _low(consumer, topic, partition) for topic in [*topology.retry_topics, *fed]}
+    told = [topic for topic in topology.sources if topic not in own]
+    return own | {topic: _start(consumer, topic, partition, start or "earliest") for topic in told}
 
 
 def _start(consumer: Consumer, topic: str, partition: int, start: Start) -> int:
@@ -84,10 +106,6 @@ def _low(consumer: Consumer, topic: str, partition: int) -> int:
     return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S)[0])
 
 
-def committed_ends(clients: Clients, topics: list[str], partition: int) -> dict[str, int]:
+def committed_ends(consumer: Consumer, topics: list[str], partition: int) -> dict[str, int]:
     """The committed end of each topic now (blocking)."""
-    consumer = clients.offsets()
-    try:
-        return {t: int(consumer.get_watermark_offsets(TopicPartition(t, partition), REQUEST_S)[1]) for t in topics}
-    finally:
-        consumer.close()
+    return {t: int(consumer.get_watermark_offsets(TopicPartition(t, partition), REQUEST_S)[1]) for t in topics}

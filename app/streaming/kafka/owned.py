@@ -13,7 +13,7 @@ from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.offsets import Start, begin_positions, committed_ends, tables_metadata
 from app.streaming.kafka.restore import Progress, RestoreStoppedError, changelog_ends, restore
 from app.streaming.state import Snapshot
-from app.streaming.store import Store
+from app.streaming.store import Store, open_store
 from app.streaming.task import Task
 
 log = logger(__name__)
@@ -28,7 +28,6 @@ class OwnedTask:
     def __init__(self, task: Task, clients: Clients, directory: Path, start: Start | None) -> None:
         self.task, self._clients, self._start = task, clients, start
         self._path = directory / f"{task.topology.name}-{task.partition}"
-        self._offsets = clients.offsets()
         self._transactions: Transactions | None = None
         self.store: Store | None = None
         self.progress = Progress()
@@ -61,18 +60,18 @@ class OwnedTask:
     def _recover(self) -> dict[str, int]:
         topology, partition = self.task.topology, self.task.partition
         producer: Producer = self._clients.producer(f"{topology.group}-{partition}")
-        transactions = Transactions(producer, self._offsets, partition, tables_metadata(topology))
+        transactions = Transactions(producer, self._clients.offsets, partition, tables_metadata(topology))
         transactions.begin_ownership()
-        positions = begin_positions(self._clients, topology, partition, self._start)
+        positions = begin_positions(self._clients.offsets, topology, partition, self._start)
         if self.store is None:
-            self.store = Store(self._path)
+            self.store = open_store(self._path)
         self.store = restore(self._clients, self.store, self._changelogs, partition, self.progress, self._stop)
         transactions.commit_positions(positions)  # a new group's start is durable before anything is read
         self._transactions = transactions
         return positions
 
-    async def checkpoint(self, turn: asyncio.Semaphore) -> None:
-        """One checkpoint; raises when the task must be reset."""
+    async def checkpoint(self, turn: asyncio.Semaphore, *, last: bool = False) -> None:
+        """One checkpoint; raises when the task must be reset. After the last one nothing more is begun."""
         task, transactions, store, epoch = self.task, self._transactions, self.store, self.task.epoch
         if transactions is None or store is None:
             raise RestoreStoppedError
@@ -82,7 +81,8 @@ class OwnedTask:
             if task.status != "active" or task.epoch != epoch:
                 return
             snapshot = task.state.snapshot()
-            task.runner.resume()
+            if not last:
+                task.runner.resume()
             await transactions.commit(snapshot)
         if task.status == "active" and task.epoch == epoch:
             self._persist(store, snapshot)
@@ -110,17 +110,26 @@ class OwnedTask:
     async def timer_ends(self) -> None:
         """Ask for the committed ends that a due timer waits for."""
         task, asked_at, epoch = self.task, self.task.now_us(), self.task.epoch
-        ends = await asyncio.to_thread(committed_ends, self._clients, list(task.topology.sources), task.partition)
+        ends = await asyncio.to_thread(
+            committed_ends, self._clients.offsets, list(task.topology.sources), task.partition
+        )
         if task.epoch == epoch:
             task.ends_are(ends, asked_at)
 
     async def close(self) -> None:
         """Let go of the task; what no checkpoint committed is dropped. The restore, if one runs, ends first."""
         self.task.close()
-        self._stop.set()
+        self.abandon()
         await self.idle.wait()
+        await asyncio.to_thread(self._release)
+
+    def abandon(self) -> None:
+        """End a restore soon, whatever is left of it."""
+        self._stop.set()
+
+    def _release(self) -> None:
+        """In a thread: a producer that is let go of waits for its own threads."""
+        self._transactions = None
         if self.store is not None:
             self.store.close()
             self.store = None
-        self._transactions = None
-        self._offsets.close()

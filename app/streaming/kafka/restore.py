@@ -66,17 +66,13 @@ def restore(
 
 def changelog_ends(clients: Clients, changelogs: Iterable[str], partition: int) -> dict[str, tuple[int, int]]:
     """(first, next) offset of each changelog, open transactions counted (blocking)."""
-    consumer = clients.raw_ends()
+    asked = clients.raw_ends
     try:
-        return {
-            topic: consumer.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S) for topic in changelogs
-        }
+        return {topic: asked.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S) for topic in changelogs}
     except KafkaException as error:
         if error.args[0].name() in {"_UNKNOWN_PARTITION", "UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"}:
             raise TopicError(f"a changelog is missing ({error}); run `orderflow topics apply`") from error
         raise
-    finally:
-        consumer.close()
 
 
 def _replay(

@@ -60,13 +60,16 @@ class Worker:
         self._turn = asyncio.Semaphore(1)
         self._jobs: set[asyncio.Task[None]] = set()
         self._closing: dict[int, asyncio.Task[None]] = {}
-        self._wanted: set[int] = set()
-        self._changed = asyncio.Event()
+        self._generation = -1
+        self._stopping = False
         self._work = asyncio.Event()
         self._catching_up = False
 
-    def assigned(self, topics_by_partition: dict[int, set[str]]) -> None:
-        """The group's decision; only noted here, since a rebalance must not wait for a restore."""
+    def assigned(self, topics_by_partition: dict[int, set[str]], generation: int) -> None:
+        """The group's decision. Tasks are kept as they are when the worker took part in the generation before this
+        one: else somebody else may have owned them in between. A rebalance does not wait for restores."""
+        if self._stopping:
+            return
         for partition, topics in topics_by_partition.items():
             if missing := sorted(set(self.topology.input_topics) - topics):
                 task = f"{self.topology.name}[{partition}]"
@@ -74,19 +77,20 @@ class Worker:
                 return
         self._outstanding = 0  # a rebalance clears the queues between fetch and task
         self.has_room.set()
-        self._wanted = set(topics_by_partition)
-        self._changed.set()
+        kept = topics_by_partition.keys() if generation == self._generation + 1 else set()
+        self._generation = generation
+        for partition in self.owned.keys() - kept:
+            self._drop(partition)
+        for partition in sorted(topics_by_partition):
+            self._own(partition)
 
     def fail(self, error: Exception) -> None:
         if not self.failed.done():
             self.failed.set_exception(error)
 
     async def run(self) -> None:
-        """Own what is assigned, tick and checkpoint, until cancelled."""
+        """Tick and checkpoint what is owned, until cancelled."""
         while True:
-            if self._changed.is_set():
-                self._changed.clear()
-                self._settle_ownership()
             self._turn_all()
             self._work.clear()
             try:
@@ -96,21 +100,21 @@ class Worker:
                 continue
             await asyncio.sleep(0.002)
 
-    def _settle_ownership(self) -> None:
-        for partition in set(self.owned) - self._wanted:
-            self.fetcher.unassign(partition)
-            log.info("task.dropped", task=str(self.owned[partition].task))
-            self._closing[partition] = asyncio.create_task(self.owned.pop(partition).close())
-        for partition in sorted(self._wanted):
-            owned = self.owned.get(partition)
-            if owned is None:
-                task = Task(self.topology, partition, now_us)
-                self.owned[partition] = owned = OwnedTask(task, self._clients, self._directory, self._start)
-                self._spawn(owned, self._reset(owned, "assigned"))
-            elif owned.task.status == "active":
-                # kept: the queues between fetch and task were cleared, so fetch again from where the task is. If
-                # somebody else owned it meanwhile, its next commit is fenced.
-                self.fetcher.assign(partition, owned.task.taken)
+    def _drop(self, partition: int) -> None:
+        owned = self.owned.pop(partition)
+        self.fetcher.unassign(partition)
+        log.info("task.dropped", task=str(owned.task))
+        self._closing[partition] = asyncio.create_task(owned.close())
+
+    def _own(self, partition: int) -> None:
+        owned = self.owned.get(partition)
+        if owned is None:
+            task = Task(self.topology, partition, now_us)
+            self.owned[partition] = owned = OwnedTask(task, self._clients, self._directory, self._start)
+            self._spawn(owned, self._reset(owned, "assigned"))
+        elif owned.task.status == "active":
+            # the queues between fetch and task were cleared, so fetch again from where the task is
+            self.fetcher.assign(partition, owned.task.taken)
 
     def _spawn(self, owned: OwnedTask, work: Coroutine[None, None, None]) -> None:
         owned.idle.clear()
@@ -134,7 +138,7 @@ class Worker:
         self.fetcher.unassign(partition)
         if closing := self._closing.pop(partition, None):
             await closing  # the store can be open only once
-        while self.owned.get(partition) is owned:
+        while self._is_ours(owned):
             try:
                 await owned.reset(why)
             except SetupError as error:
@@ -146,7 +150,7 @@ class Worker:
                 log.warning("task.reset_failed", task=str(owned.task), error=str(error), again_in_s=AGAIN_S)
                 await asyncio.sleep(AGAIN_S)
             else:
-                if self.owned.get(partition) is owned:
+                if self._is_ours(owned):
                     self.fetcher.assign(partition, owned.task.taken)
                 return
 
@@ -194,8 +198,11 @@ class Worker:
         owned.task.status = "restoring"
         self.fetcher.unassign(owned.task.partition)
         await asyncio.sleep(AGAIN_S)
-        if self.owned.get(owned.task.partition) is owned:
+        if self._is_ours(owned):
             await self._reset(owned, why)
+
+    def _is_ours(self, owned: OwnedTask) -> bool:
+        return not self._stopping and self.owned.get(owned.task.partition) is owned
 
     async def fetch(self) -> list[DeliveredBatch]:
         """The next batches, to be handed to an agent each."""
@@ -224,17 +231,35 @@ class Worker:
         owned = self.owned.get(batch.partition)
         if owned is None or owned.task.status != "active":
             return
-        if owned.task.take(batch):
+        try:
+            taken = owned.task.take(batch)
+        except Exception as error:  # noqa: BLE001 - no fault of a record, which has its boundary: of disk or engine
+            self.fail(error)
+            return
+        if taken:
             self._work.set()
         elif batch.end > owned.task.taken[batch.topic]:
             self.fetcher.assign(batch.partition, owned.task.taken)
 
     async def stop(self) -> None:
-        """Commit what is done and let go of every task."""
-        for owned in self.owned.values():
-            await owned.idle.wait()
-            if owned.task.status == "active" and owned.task.is_dirty():
-                await self._checkpoint(owned)
-        closing = [self.owned.pop(partition).close() for partition in list(self.owned)]
-        await asyncio.gather(*closing, *self._closing.values())
+        """Commit what is done and let go of every task; begin nothing more."""
+        self._stopping = True
+        await asyncio.gather(*[self._leave(owned) for owned in self.owned.values()])
+        self.owned.clear()
+        await asyncio.gather(*self._closing.values())
+
+    async def _leave(self, owned: OwnedTask) -> None:
+        if owned.task.status != "active":
+            owned.abandon()
+        await owned.idle.wait()
+        if owned.task.status == "active" and owned.task.is_dirty():
+            try:
+                await owned.checkpoint(self._turn, last=True)
+            except (KafkaException, TimeoutError, OSError) as error:
+                log.warning("task.left_uncommitted", task=str(owned.task), error=str(error))
+        await owned.close()
+
+    async def close(self) -> None:
+        """Let go of the clients; nothing fetches any more."""
         await self.fetcher.close()
+        await asyncio.to_thread(self._clients.close)
