@@ -1,6 +1,7 @@
 """The event store on PostgreSQL. What the driver says is translated here: its errors do not leave this package."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Sequence
 from types import TracebackType
@@ -20,6 +21,7 @@ READ = "select payload from events where order_id = %b and version >= %b order b
 RECORDED = "select order_id, version, fingerprint from idempotency where command_id = %b"
 # the relay listens; a notification inside an append would make the commits wait for each other
 NOTIFY = "notify outbox"
+NOTIFY_PAUSE_S = 0.001
 
 # two statements on their way: one is committed while the next is put together
 WRITERS = 2
@@ -80,11 +82,11 @@ class PostgresEventStore:
         while True:
             await self._appended.wait()
             self._appended.clear()
-            try:
+            # the relay looks by itself too, if later
+            with contextlib.suppress(StoreUnavailableError, psycopg.Error):
                 await self._sessions[-1].run(NOTIFY)
-            except (StoreUnavailableError, psycopg.Error):
-                # the relay looks by itself, a little later
-                continue
+            # under load one notification speaks for many appends
+            await asyncio.sleep(NOTIFY_PAUSE_S)
 
     async def __aenter__(self) -> Self:
         self._group.start()
