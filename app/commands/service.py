@@ -1,7 +1,8 @@
 """The one way from a command to events in the store."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -13,10 +14,11 @@ from app.errors import ConcurrencyError, RefusedError, TransientError
 from app.eventstore.port import Appended, EventStore
 
 ATTEMPTS = 5
+TURN_LIMIT_SECONDS = 10.0
 
 
 class ContendedError(TransientError):
-    """Others changed the order each time the command was decided; nothing was appended."""
+    """Others keep the order busy; nothing was appended."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,17 +62,34 @@ class Commands:
         Raises `OrderRefusedError` (the rules), `ConcurrencyError` (not at the expected version), `CommandReusedError`,
         and the store's transient errors, after which the same request may be sent again.
         """
+        async with self._turn(request.command.order_id):
+            return await self._handle(request)
+
+    @asynccontextmanager
+    async def _turn(self, order_id: str) -> AsyncIterator[None]:
+        turn = self._turns.setdefault(order_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(TURN_LIMIT_SECONDS):
+                await turn.acquire()
+        except TimeoutError:
+            detail = f"order {order_id} had no turn within {TURN_LIMIT_SECONDS:g} s; send the command again"
+            raise ContendedError(detail) from None
+        try:
+            yield
+        finally:
+            turn.release()
+
+    async def _handle(self, request: Request) -> Handled:
         order_id = request.command.order_id
-        async with self._turns.setdefault(order_id, asyncio.Lock()):
-            # a new order is not looked for first: the store refuses a second one
-            order = None if isinstance(request.command, CreateOrder) else await self._read(order_id)
-            for _ in range(ATTEMPTS):
-                try:
-                    return await self._attempt(order, request)
-                except ConcurrencyError:
-                    if request.expected is not None:
-                        raise
-                order = await self._read(order_id)
+        # a new order is not looked for first: the store refuses a second one
+        order = None if isinstance(request.command, CreateOrder) else await self._read(order_id)
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._attempt(order, request)
+            except ConcurrencyError:
+                if request.expected is not None:
+                    raise
+            order = await self._read(order_id)
         raise ContendedError(f"order {order_id} changed {ATTEMPTS} times meanwhile; send the command again")
 
     async def _attempt(self, order: Order | None, request: Request) -> Handled:

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.commands import service
 from app.commands.decisions import Decisions
 from app.commands.service import Commands, ContendedError, Request
 from app.domain.calls import Cancel, Charge, Confirm, Decided, Superseded
@@ -179,6 +180,32 @@ async def test_an_order_that_never_stands_still_is_left_for_later(shop: Shop) ->
     await shop.send(CREATE)
     with pytest.raises(ContendedError):
         await shop.send(ADD)
+
+
+class Silent(MemoryEventStore):
+    """Does not answer a read until `answering`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answering = asyncio.Event()
+
+    async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
+        await self.answering.wait()
+        return await super().read(order_id, from_version)
+
+
+async def test_a_command_does_not_wait_for_its_turn_without_limit(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> None:
+    monkeypatch.setattr(service, "TURN_LIMIT_SECONDS", 0.01)
+    store = Silent()
+    shop.commands = Commands(store, lambda: 1_000_000)
+    await shop.send(CREATE)
+    first = asyncio.create_task(shop.send(ADD))
+    await asyncio.sleep(0)
+    with pytest.raises(ContendedError):
+        await shop.send(ADD)
+    store.answering.set()
+    assert await first == (2, False)
+    assert await shop.send(ADD) == (3, False)
 
 
 CAUSE = str(uuid4())
