@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 from app.observability.log import logger
-from app.streaming.failures import Attempt, Retry, RetryPolicy, dead_letter, decide, retry_record
+from app.streaming.errors import TooLargeError
+from app.streaming.failures import Attempt, Retry, RetryPolicy, dead_letter, decide, is_portable, retry_record
 from app.streaming.parking import Parking
-from app.streaming.record import Record
+from app.streaming.record import Record, size_of
 from app.streaming.state import TaskState
 from app.streaming.timers import Timers
 
 log = logger(__name__)
+
+BEHIND = "parked-behind"
 
 
 class Boundary:
@@ -31,7 +34,7 @@ class Boundary:
     def failed(self, record: Record, attempt: Attempt, error: Exception) -> None:
         """The record's handling raised: send it on, and keep the order of its key behind it."""
         now_ms = self.now_us() // 1000
-        action = decide(error, attempt.number, self.policy)
+        action = decide(record, error, attempt.number, self.policy)
         if isinstance(action, Retry):
             log.info("record.retried", **self._fields(record, attempt, error), delay_ms=action.delay_ms)
             output = retry_record(self.group, record, self.partition, attempt, action.delay_ms, now_ms)
@@ -44,6 +47,16 @@ class Boundary:
                 self.parking.block(record.key, record, attempt.number + 1)
             elif action.blocks:
                 self.parking.block(record.key, record, attempt.number, dead=True)
+
+    def park(self, record: Record) -> None:
+        """Let a record wait behind the head of its key; one that no topic of ours could carry is set aside instead."""
+        if is_portable(record):
+            self.parking.park(record)
+            return
+        error = TooLargeError(f"a record of {size_of(record)} bytes cannot wait behind the head of its key")
+        log.warning("record.dead_lettered", **self._fields(record, Attempt(), error), reason=BEHIND)
+        now_ms = self.now_us() // 1000
+        self.state.outputs.append(dead_letter(self.group, record, self.partition, Attempt(), error, BEHIND, now_ms))
 
     def _fields(self, record: Record, attempt: Attempt, error: Exception) -> dict[str, object]:
         return {

@@ -23,6 +23,10 @@ class TooLargeError(PermanentError):
     """A row or an output over the limit, found before anything of its record is produced."""
 
 
+class UndeclaredTopicError(PermanentError):
+    """An output to a topic that the topology does not declare: nobody has made sure that it takes it."""
+
+
 class ReactionTimeoutError(TransientError):
     """A reaction took longer than a checkpoint may wait; its late answer is ignored."""
 

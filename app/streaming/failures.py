@@ -8,7 +8,7 @@ import msgspec
 from app.errors import TransientError
 from app.streaming.errors import KeyMismatchError, NoKeyError, RetryRecordError
 from app.streaming.names import dlq_topic, retry_topic
-from app.streaming.record import Headers, Output, Record
+from app.streaming.record import RECORD_LIMIT, Headers, Output, Record, size_of
 
 STACK_LIMIT = 8 * 1024
 TEXT_LIMIT = 1024
@@ -46,14 +46,22 @@ class DeadLetter(msgspec.Struct, frozen=True):
 Action: TypeAlias = Retry | DeadLetter
 
 
-def decide(error: BaseException, attempt: int, policy: RetryPolicy) -> Action:
-    """Transient errors are retried while delays are left; all others are dead letters at once."""
-    if isinstance(error, TransientError):
+def decide(record: Record, error: BaseException, attempt: int, policy: RetryPolicy) -> Action:
+    """Transient errors are retried while delays are left; all others are dead letters at once.
+
+    A record that no topic of ours could carry is a dead letter too, and a key that none could carry blocks nothing.
+    """
+    if isinstance(error, TransientError) and is_portable(record):
         if policy.exhausted(attempt):
             return DeadLetter("max-retries-exceeded", blocks=True)
         return Retry(policy.delays_ms[attempt - 1])
     blocks = not isinstance(error, NoKeyError | KeyMismatchError | RetryRecordError)
-    return DeadLetter(getattr(error, "reason", "non-retryable"), blocks)
+    return DeadLetter(getattr(error, "reason", "non-retryable"), blocks and len(record.key or b"") <= RECORD_LIMIT)
+
+
+def is_portable(record: Record) -> bool:
+    """Whether the record can be sent on as it is; a larger one has come compressed."""
+    return size_of(record) <= RECORD_LIMIT
 
 
 def retry_record(group: str, record: Record, partition: int, attempt: Attempt, delay_ms: int, now_ms: int) -> Output:
@@ -74,8 +82,8 @@ def retry_record(group: str, record: Record, partition: int, attempt: Attempt, d
 def original(record: Record) -> tuple[Record, Attempt]:
     """What a retry record carries: the record as it first came, and the attempt that is due."""
     try:
-        count = int(dict(record.headers[-1:])[OURS + "headers"])
-        ours = {name: value.decode() for name, value in record.headers[count:]}
+        count = int(dict(record.headers[-1:])[OURS + "headers"] or b"")
+        ours = {name: (value or b"").decode() for name, value in record.headers[count:]}
         first = Record(
             ours[OURS + "topic"],
             int(ours[OURS + "partition"]),
@@ -96,7 +104,11 @@ def original(record: Record) -> tuple[Record, Attempt]:
 def dead_letter(
     group: str, record: Record, partition: int, attempt: Attempt, error: BaseException, reason: str, now_ms: int
 ) -> Output:
-    """The original key, value and headers, then KIP-1034's six headers and ours."""
+    """The original key, value and headers, then KIP-1034's six headers and ours.
+
+    Of a record that is not portable it carries what fits; the rest stays where the letter says that it came from.
+    """
+    carried = record if is_portable(record) else _cut(record)
     stack = "".join(traceback.format_exception(error))
     kip = {
         "exception": f"{type(error).__module__}.{type(error).__qualname__}",
@@ -111,10 +123,16 @@ def dead_letter(
         "attempt": attempt.number,
         "first.failed.at": attempt.first_failed_at_ms or now_ms,
         "group": group,
-        "headers": len(record.headers),
+        **({} if carried is record else {"left.out": size_of(record) - size_of(carried)}),
+        "headers": len(carried.headers),  # the last one: it says where the original headers end
     }
-    headers = [*record.headers, *_texts(KIP, kip), *_texts(OURS, ours)]
-    return Output(dlq_topic(group), record.key, record.value, headers, partition, now_ms)
+    headers = [*carried.headers, *_texts(KIP, kip), *_texts(OURS, ours)]
+    return Output(dlq_topic(group), carried.key, carried.value, headers, partition, now_ms)
+
+
+def _cut(record: Record) -> Record:
+    key = record.key if len(record.key or b"") <= RECORD_LIMIT else None
+    return msgspec.structs.replace(record, key=key, value=None, headers=())
 
 
 def _texts(prefix: str, values: dict[str, object]) -> Headers:

@@ -1,7 +1,8 @@
 """Runs reactions concurrently across keys and in order within a key: one lane a key.
 
 Records are admitted in the order of their topic, up to a bound, and the position moves as they are admitted. Before a
-checkpoint nothing more is admitted and all that was is finished: then the position says exactly what was handled.
+checkpoint nothing more is begun: what is at work is finished, what waits in a lane is parked, and then the position
+says exactly what was handled. So a checkpoint waits for one call of a key, not for all that a busy key has to do.
 """
 
 import asyncio
@@ -43,6 +44,7 @@ class Lanes:
         self._jobs: dict[bytes, asyncio.Task[None]] = {}
         self._admitted = 0
         self._open = True
+        self._fault: Exception | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -67,9 +69,14 @@ class Lanes:
     def in_flight(self) -> int:
         return self._admitted
 
+    def room(self) -> int:
+        return max(0, ADMITTED - self._admitted) if self._open else 0
+
     async def settle(self) -> None:
         self._open = False
         await self._idle.wait()
+        if self._fault is not None:
+            raise self._fault
 
     def resume(self) -> None:
         self._open = True
@@ -109,7 +116,10 @@ class Lanes:
     async def _run(self, key: bytes) -> None:
         lane = self._lanes[key]
         while lane:
-            await lane.popleft()()
+            try:
+                await lane.popleft()()
+            except Exception as error:  # noqa: BLE001 - not of the record, which has its boundary: of disk or engine
+                self._fault = error
             self._admitted -= 1
         del self._lanes[key], self._jobs[key]
         if self._admitted == 0:
@@ -117,8 +127,8 @@ class Lanes:
         self._admit()
 
     async def _first(self, record: Record) -> None:
-        if record.key is not None and record.key in self._parking.blocked:
-            self._parking.park(record)
+        if record.key is not None and (record.key in self._parking.blocked or not self._open):
+            self._boundary.park(record)
         else:
             await self._attempt(record, Attempt())
 
@@ -128,7 +138,7 @@ class Lanes:
             and self._parking.is_head(record, attempt.number)
             and await self._attempt(record, attempt)
         ):
-            self._parking.succeeded(record.key)
+            self._succeeded(record.key)
             await self._follow(record.key)
 
     async def _follow(self, key: bytes) -> None:
@@ -136,7 +146,12 @@ class Lanes:
             record = self._parking.take(key) if self._open else None
             if record is None or not await self._attempt(record, Attempt()):
                 return
-            self._parking.succeeded(key)
+            self._succeeded(key)
+
+    def _succeeded(self, key: bytes) -> None:
+        self._parking.succeeded(key)
+        if key not in self._parking.blocked:
+            self._timers.release(key)
 
     async def _attempt(self, record: Record, attempt: Attempt) -> bool:
         try:
@@ -150,6 +165,9 @@ class Lanes:
         if not self._timers.is_set(timer):
             return
         if timer.key.encode() in self._parking.blocked:
+            self._timers.hold(timer)
+            return
+        if not self._open:
             self._timers.put_back(timer)
             return
         try:

@@ -37,8 +37,8 @@ def letter_id(record: Record) -> str:
 def read_letter(record: Record) -> Letter:
     """The letter in a record of a DLQ topic; `LetterError` when no worker wrote it."""
     try:
-        count = int(dict(record.headers[-1:])[OURS + "headers"])
-        said = {name: value.decode(errors="replace") for name, value in record.headers[count:]}
+        count = int(dict(record.headers[-1:])[OURS + "headers"] or b"")
+        said = {name: (value or b"").decode(errors="replace") for name, value in record.headers[count:]}
         return Letter(
             id=letter_id(record),
             group=said[OURS + "group"],

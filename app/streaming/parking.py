@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from app.streaming.record import Headers, Record
+from app.streaming.record import RECORD_LIMIT, Headers, Record
 from app.streaming.table import TableSpec, TaskTable
+
+HEAD_ROOM = 1024
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -42,8 +44,9 @@ class Parked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     headers: Headers
 
 
-BLOCKED = TableSpec("blocked", Blocked)
-PARKED = TableSpec("parked", Parked)
+BLOCKED = TableSpec("blocked", Blocked, RECORD_LIMIT + HEAD_ROOM)
+# many small headers take twice the room that they take in Kafka
+PARKED = TableSpec("parked", Parked, 2 * RECORD_LIMIT + HEAD_ROOM)
 
 
 class Parking:
@@ -66,9 +69,9 @@ class Parking:
         self._set(key, msgspec.structs.replace(state, head=head))
 
     def park(self, record: Record) -> None:
-        """A later record of a blocked key waits for its turn."""
+        """A later record of its key waits for its turn."""
         key = _key(record)
-        state = self.blocked[key]
+        state = self.blocked.get(key, Blocked(None))
         parked = Parked(
             record.topic, record.partition, record.offset, record.timestamp_ms, record.value, record.headers
         )

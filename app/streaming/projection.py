@@ -59,7 +59,7 @@ class Route(msgspec.Struct, frozen=True):
     def bind(self, state: TaskState) -> Step:
         table: AnyTable = state.tables[self.table]
         decode, key_of, fold, row_of = self.source.codec.decode, self.source.codec.key, self.fold, self.key
-        get, encode, feeds = table.get, table.encode, self.feeds
+        get, encode, feeds, checked = table.get, table.encode, self.feeds, state.checked
 
         def step(key: bytes | None, value: bytes | None) -> None:
             if key is None:
@@ -74,7 +74,7 @@ class Route(msgspec.Struct, frozen=True):
                 return
             data = encode(row, new)
             if feeds:
-                state.outputs.extend([output for feed in feeds for output in feed.outputs(old, new)])
+                state.outputs.extend([checked(output) for feed in feeds for output in feed.outputs(old, new)])
             table.cache[row], table.dirty[row] = new, data
 
         return step
@@ -125,7 +125,7 @@ class ProjectionRunner:
         for index in range(done, len(batch)):
             record = batch.record(index)
             if record.key in blocked:
-                self._parking.park(record)
+                self._boundary.park(record)
             else:
                 self._handle(record, Attempt())
         state.positions[batch.topic] = batch.end
@@ -170,6 +170,9 @@ class ProjectionRunner:
 
     def in_flight(self) -> int:
         return 0
+
+    def room(self) -> int:
+        return DRAIN_STEP
 
     async def settle(self) -> None:
         """Nothing is in flight."""

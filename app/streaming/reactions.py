@@ -13,15 +13,13 @@ import msgspec
 
 from app.errors import TransientError
 from app.streaming.boundary import Boundary
-from app.streaming.errors import KeyMismatchError, NoKeyError, ReactionTimeoutError, TooLargeError
+from app.streaming.errors import KeyMismatchError, NoKeyError, ReactionTimeoutError
 from app.streaming.failures import Attempt
 from app.streaming.lanes import Lanes
 from app.streaming.record import Output, Record
 from app.streaming.table import AnyTable, TableSpec
 from app.streaming.timers import TimerRow, Timers, timer_table
 from app.streaming.topology import Source, TaskBatch, Topology
-
-VALUE_LIMIT = 1_000_000  # bytes; what a topic takes by default, less room for headers
 
 
 class StepResult(Protocol):
@@ -131,7 +129,7 @@ class Reaction:
 
     def _apply(self, key: bytes, step: StepResult, fired: TimerRow | None = None) -> None:
         """All of the step or, when something of it is too large, nothing."""
-        outputs = [_checked(self._of.emit(event)) for event in step.events]
+        outputs = [self._boundary.state.checked(self._of.emit(event)) for event in step.events]
         if step.row is not None:
             self._table.put(key, step.row)
         self._boundary.state.outputs.extend(outputs)
@@ -144,9 +142,3 @@ class Reaction:
         """The same timer, later."""
         due_at = self._boundary.now_us() + int(seconds * 1_000_000)
         self._timers.set(msgspec.structs.replace(timer, due_at=due_at))  # type: ignore[type-var]  # a Struct by contract
-
-
-def _checked(output: Output) -> Output:
-    if output.value is not None and len(output.value) > VALUE_LIMIT:
-        raise TooLargeError(f"an output of {len(output.value)} bytes to {output.topic}; the limit is {VALUE_LIMIT}")
-    return output

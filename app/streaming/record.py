@@ -5,7 +5,11 @@ from typing import TypeAlias
 
 import msgspec
 
-Headers: TypeAlias = list[tuple[str, bytes]]
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+
+# Bytes of key, value and headers that a topic takes by default. A record can be larger: a topic's own limit is on what
+# it takes compressed.
+RECORD_LIMIT = 1_048_588
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -26,9 +30,15 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Headers = []
+    headers: Headers = ()
     partition: int = -1
     timestamp_ms: int = 0
+
+
+def size_of(message: Record | Output) -> int:
+    """Bytes of key, value and headers, framing aside."""
+    headers = sum([len(name) + len(value or b"") + 2 for name, value in message.headers])
+    return len(message.key or b"") + len(message.value or b"") + headers
 
 
 class RecordBatch:

@@ -36,6 +36,10 @@ class Runner(Protocol):
         """Records begun but not yet done."""
         ...
 
+    def room(self) -> int:
+        """How many redeliveries or timers it takes now."""
+        ...
+
     async def settle(self) -> None:
         """Begin nothing new, and wait (within a limit) until nothing is in flight."""
         ...

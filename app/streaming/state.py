@@ -5,8 +5,11 @@ from typing import Any
 
 import msgspec
 
-from app.streaming.record import Output
+from app.streaming.errors import TooLargeError, UndeclaredTopicError
+from app.streaming.record import Output, size_of
 from app.streaming.table import AnyTable, Rows, TableSpec, TaskTable
+
+OUTPUT_LIMIT = 1_000_000  # bytes; what a topic takes by default, less room for framing
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -27,7 +30,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 class TaskState:
     """The task's tables, pending outputs and positions. A reset loses everything that is not committed."""
 
-    def __init__(self, specs: list[TableSpec[Any]], changelog: Callable[[str], str]) -> None:
+    def __init__(self, specs: list[TableSpec[Any]], changelog: Callable[[str], str], output_topics: set[str]) -> None:
+        self._output_topics = output_topics
         self.tables: dict[str, AnyTable] = {spec.name: TaskTable(spec, changelog(spec.name)) for spec in specs}
         self.outputs: list[Output] = []
         self.positions: dict[str, int] = {}
@@ -38,6 +42,15 @@ class TaskState:
         for table in self.tables.values():
             table.open(committed)
         self.outputs, self.positions, self.durable = [], dict(positions), dict(positions)
+
+    def checked(self, output: Output) -> Output:
+        """The output, once it is known that its topic takes it: else this is a permanent error of its record, found
+        before anything is produced, since the transaction of the whole task would fail of it again and again."""
+        if output.topic not in self._output_topics:
+            raise UndeclaredTopicError(f"an output to {output.topic}, which the topology does not declare")
+        if size_of(output) > OUTPUT_LIMIT:
+            raise TooLargeError(f"an output of {size_of(output)} bytes to {output.topic}; the limit is {OUTPUT_LIMIT}")
+        return output
 
     def has_effects(self) -> bool:
         return bool(self.outputs) or any(table.dirty for table in self.tables.values())

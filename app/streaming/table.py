@@ -9,15 +9,16 @@ from app.streaming.errors import TooLargeError
 
 RowT = TypeVar("RowT")
 
-ROW_LIMIT = 900_000  # bytes; a changelog record of it still fits a topic's default limit
+ROW_LIMIT = 900_000
 CACHED_ROWS = 200_000
 
 
 class TableSpec(Generic[RowT]):
-    """The declaration of a table: its name and the type of its rows (a msgspec Struct, stored as MessagePack)."""
+    """The declaration of a table: its name, the type of its rows (a msgspec Struct, stored as MessagePack), and how
+    many bytes a row may take with its key."""
 
-    def __init__(self, name: str, row: type[RowT]) -> None:
-        self.name, self.row = name, row
+    def __init__(self, name: str, row: type[RowT], limit: int = ROW_LIMIT) -> None:
+        self.name, self.row, self.limit = name, row, limit
         self.prefix = name.encode() + b"\0"
         self.encode = msgspec.msgpack.Encoder().encode
         self.decode = msgspec.msgpack.Decoder(row).decode
@@ -87,9 +88,9 @@ class TaskTable(Generic[RowT]):
     def encode(self, key: bytes, row: RowT) -> bytes:
         """The stored form; a row over the limit is a `TooLargeError` before anything is written."""
         data = self.spec.encode(row)
-        if len(data) > ROW_LIMIT:
+        if len(data) + len(key) > self.spec.limit:
             raise TooLargeError(
-                f"row {key!r} of {self.spec.name} would be {len(data)} bytes, the limit is {ROW_LIMIT}; "
+                f"row {key[:80]!r} of {self.spec.name} would be {len(data)} bytes, the limit is {self.spec.limit}; "
                 "split what it collects over several keys"
             )
         return data

@@ -29,7 +29,7 @@ class Task:
         self.topology, self.partition, self.now_us = topology, partition, now_us
         self.status: Status = "restoring"
         self.epoch = 0
-        self.state = TaskState(list(topology.tables.values()), topology.changelog)
+        self.state = TaskState(list(topology.tables.values()), topology.changelog, topology.output_topics)
         self.parking = Parking(self.state.tables[BLOCKED.name], self.state.tables[PARKED.name])
         self.timers = Timers(self.state.tables[TIMERS]) if TIMERS in self.state.tables else None
         self.boundary = Boundary(
@@ -86,7 +86,7 @@ class Task:
         now_ms = self.now_us() // 1000
         for topic, delayed in self.delayed.items():
             due = delayed.next_due_ms()
-            if due is not None and due <= now_ms:
+            if due is not None and due <= now_ms and self.runner.room():
                 self._redeliver(topic, delayed, now_ms)
 
     def _redeliver(self, topic: str, delayed: Delayed, now_ms: int) -> None:
@@ -97,6 +97,8 @@ class Task:
                 self.boundary.failed(record, Attempt(), error)
             else:
                 self.runner.redeliver(first, attempt)
+            if not self.runner.room():
+                break
         self.state.positions[topic] = delayed.position
 
     def timers_wait_for_ends(self) -> bool:
@@ -115,9 +117,10 @@ class Task:
         if self.timers is None or self._fires is None:
             return
         asked_at, ends = self._fires
-        if all(self.state.positions[topic] >= end for topic, end in ends.items()):
+        room = self.runner.room()
+        if room and all(self.state.positions[topic] >= end for topic, end in ends.items()):
             self._fires = None
-            for timer in self.timers.take_due(asked_at):
+            for timer in self.timers.take_due(asked_at, room):
                 self.runner.fire(timer)
 
     def is_dirty(self) -> bool:

@@ -25,11 +25,13 @@ class Timers:
         self._table = table
         self._queue: list[tuple[int, bytes]] = []
         self._due_at: dict[bytes, int] = {}
+        self._held: dict[bytes, list[TimerRow]] = {}
 
     def open(self, rows: Iterator[tuple[bytes, TimerRow]]) -> None:
         """Start from the committed rows."""
         self._due_at = {key: timer.due_at for key, timer in rows}
         self._queue = [(due_at, key) for key, due_at in self._due_at.items()]
+        self._held = {}
         heapq.heapify(self._queue)
 
     def __len__(self) -> int:
@@ -56,10 +58,11 @@ class Timers:
             heapq.heappop(self._queue)
         return self._queue[0][0] if self._queue else None
 
-    def take_due(self, until: int) -> list[TimerRow]:
-        """The timers due at `until` or before, in order; the caller deletes those that fired, puts back the others."""
+    def take_due(self, until: int, most: int) -> list[TimerRow]:
+        """The first timers due at `until` or before, in order; the caller deletes those that fired, and puts back or
+        holds the others."""
         taken: list[TimerRow] = []
-        while (due := self.next_due()) is not None and due <= until:
+        while len(taken) < most and (due := self.next_due()) is not None and due <= until:
             _, key = heapq.heappop(self._queue)
             timer = self._table.get(key)
             if timer is not None:
@@ -67,8 +70,17 @@ class Timers:
         return taken
 
     def put_back(self, timer: TimerRow) -> None:
-        """It could not fire yet (its key is blocked): it stays due."""
+        """It could not fire just now: it stays due."""
         heapq.heappush(self._queue, (timer.due_at, timer_key(timer)))
+
+    def hold(self, timer: TimerRow) -> None:
+        """Its key is blocked: it is not due until the key is released."""
+        self._held.setdefault(timer.key.encode(), []).append(timer)
+
+    def release(self, key: bytes) -> None:
+        """The key is free: what was held for it is due again."""
+        for timer in self._held.pop(key, ()):
+            self.put_back(timer)
 
 
 def timer_key(timer: TimerRow) -> bytes:

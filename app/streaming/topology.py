@@ -127,6 +127,11 @@ class Topology:
         """Everything a task reads, delayed sources included."""
         return [*self.sources, *self.retry_topics]
 
+    @property
+    def output_topics(self) -> set[str]:
+        """Where processors may send to."""
+        return {*self.outputs, *(topic for topic, source in self.sources.items() if isinstance(source, Repartition))}
+
     def changelog(self, table: str) -> str:
         return changelog_topic(self.group, table)
 

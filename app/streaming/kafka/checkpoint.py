@@ -61,7 +61,7 @@ class Transactions:
                     output.key,
                     output.partition,
                     timestamp=output.timestamp_ms,
-                    headers=output.headers,
+                    headers=list(output.headers),
                 )
             except BufferError:
                 self._producer.poll(0.05)

@@ -5,7 +5,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer
 
-MESSAGE_LIMIT = 1_200_000  # bytes; a record of a source's largest size still fits with the headers of a dead letter
+MESSAGE_LIMIT = 2_500_000  # bytes; above the limit of every topic of ours, which is what counts
 TRANSACTION_TIMEOUT_MS = 60_000
 
 

@@ -17,8 +17,11 @@ Place: TypeAlias = tuple[str, int]
 
 
 def to_record(message: Message) -> Record:
-    """A fetched message as a record; a header without a value is an empty one."""
-    headers = [(name, value or b"") for name, value in message.headers() or ()]
+    """A fetched message as a record."""
+    try:
+        headers = message.headers() or ()
+    except UnicodeDecodeError:  # the client cannot give out names that are not UTF-8: they stay in the source
+        headers = [("__orderflow.unreadable", None)]
     return Record(
         message.topic(),
         message.partition(),

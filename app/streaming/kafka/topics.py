@@ -2,23 +2,33 @@
 
 import msgspec
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from app.streaming.errors import TopicError
+from app.streaming.parking import PARKED
+from app.streaming.record import RECORD_LIMIT
 from app.streaming.topology import Kind, TopicSpec
 
 REQUEST_S = 30.0
-VALUE_LIMIT = 1_048_588  # Kafka's default max.message.bytes
 HEADER_ROOM = 64 * 1024  # what a retry or a dead letter adds to the record that it carries
+CARRIES_RECORDS = str(RECORD_LIMIT + HEADER_ROOM)
+CARRIES_ROWS = str(PARKED.limit + HEADER_ROOM)
 FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 SETTINGS: dict[Kind, dict[str, str]] = {
     "events": FOREVER,
     "repartition": FOREVER,
-    "retry": {**FOREVER, "max.message.bytes": str(VALUE_LIMIT + HEADER_ROOM)},
-    "dlq": {**FOREVER, "max.message.bytes": str(VALUE_LIMIT + HEADER_ROOM)},
-    "changelog": {"cleanup.policy": "compact", "delete.retention.ms": str(7 * 86_400_000)},
+    "retry": {**FOREVER, "max.message.bytes": CARRIES_RECORDS},
+    "dlq": {**FOREVER, "max.message.bytes": CARRIES_RECORDS},
+    "changelog": {
+        "cleanup.policy": "compact",
+        "delete.retention.ms": str(7 * 86_400_000),
+        "max.message.bytes": CARRIES_ROWS,
+    },
 }
+
+SET = AlterConfigOpType.SET
+AT_LEAST = {"max.message.bytes", "delete.retention.ms"}
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -27,7 +37,7 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: int) -> Applied:
-    """Create what is missing; what is there must have the same partition count."""
+    """Create what is missing, and set what is set wrong; what is there must have the same partition count."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     kept = _counts(admin, specs)
     _check_counts(kept, partitions)
@@ -39,15 +49,54 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise TopicError(f"topic {name} could not be created: {error.args[0].str()}") from error
+    _alter(admin, _wrong_settings(admin, [spec for spec in specs if spec.name in kept]))
     return Applied(sorted(missing), sorted(kept))
 
 
 def check(bootstrap: str, specs: list[TopicSpec], partitions: int) -> None:
-    """A `TopicError` names what is missing or has another partition count."""
-    counts = _counts(AdminClient({"bootstrap.servers": bootstrap}), specs)
+    """A `TopicError` names what is missing, or has another partition count or settings that would lose something."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    counts = _counts(admin, specs)
     if missing := [spec.name for spec in specs if spec.name not in counts]:
         raise TopicError(f"topics are missing: {', '.join(missing)}; run `orderflow topics apply`")
     _check_counts(counts, partitions)
+    if wrong := _wrong_settings(admin, specs):
+        settings = "; ".join(
+            f"{spec.name}: {', '.join(f'{name}={value}' for name, value in needed.items())}"
+            for spec, needed in wrong.items()
+        )
+        raise TopicError(f"topics have other settings than they must ({settings}); run `orderflow topics apply`")
+
+
+def _wrong_settings(admin: AdminClient, specs: list[TopicSpec]) -> dict[TopicSpec, dict[str, str]]:
+    """What each topic must be set to and is not; those that are as they must be are left out."""
+    asked = {ConfigResource(ConfigResource.Type.TOPIC, spec.name): spec for spec in specs}
+    wrong: dict[TopicSpec, dict[str, str]] = {}
+    for resource, future in admin.describe_configs(list(asked), request_timeout=REQUEST_S).items() if asked else ():
+        spec, found = asked[resource], {name: entry.value for name, entry in future.result(REQUEST_S).items()}
+        needed = {name: value for name, value in SETTINGS[spec.kind].items() if not _serves(name, found[name], value)}
+        if spec.kind == "events" and int(found["max.message.bytes"]) > RECORD_LIMIT:
+            needed["max.message.bytes"] = str(RECORD_LIMIT)  # what a retry topic carries
+        if needed:
+            wrong[spec] = needed
+    return wrong
+
+
+def _serves(name: str, found: str, value: str) -> bool:
+    return int(found) >= int(value) if name in AT_LEAST else found == value
+
+
+def _alter(admin: AdminClient, wrong: dict[TopicSpec, dict[str, str]]) -> None:
+    resources = [
+        ConfigResource(
+            ConfigResource.Type.TOPIC,
+            spec.name,
+            incremental_configs=[ConfigEntry(name, value, incremental_operation=SET) for name, value in needed.items()],
+        )
+        for spec, needed in wrong.items()
+    ]
+    for future in admin.incremental_alter_configs(resources, request_timeout=REQUEST_S).values() if resources else ():
+        future.result(REQUEST_S)
 
 
 def _counts(admin: AdminClient, specs: list[TopicSpec]) -> dict[str, int]:
