@@ -20,7 +20,7 @@ def to_record(message: Message) -> Record:
     """A fetched message as a record."""
     try:
         headers = message.headers() or ()
-    except UnicodeDecodeError:  # the client cannot give out names that are not UTF-8: they stay in the source
+    except (UnicodeDecodeError, SystemError):  # names that are not UTF-8: the client cannot give them out
         headers = [("__orderflow.unreadable", None)]
     return Record(
         message.topic(),

@@ -1,6 +1,7 @@
 """One task that this worker owns: its transactions and store, its checkpoints, and the one way back, `reset`."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ log = logger(__name__)
 
 SETTLE_S = 30.0
 ENDS_EVERY_S = 10.0
+AGAIN_S = 1.0  # after a failure: by then the membership has told whether the task is still ours
+AGAIN_AT_LAST_S = 16.0
 
 
 class OwnedTask:
@@ -34,6 +37,9 @@ class OwnedTask:
         self.idle = asyncio.Event()
         self.idle.set()
         self.checkpointed_at = 0.0
+        self.failures = 0
+        self.trouble = ""
+        self._gone = asyncio.Event()
         self._stop = threading.Event()
         self._changelogs = {t.changelog: t.spec.prefix for t in task.state.tables.values()}
         self._ends: tuple[float, dict[str, int]] = (0.0, {})
@@ -92,6 +98,17 @@ class OwnedTask:
         store.write(snapshot.stored_rows(), self._ends[1])
         self.task.state.persisted(snapshot)
         self.checkpointed_at = time.monotonic()
+        self.failures = 0
+
+    async def failed(self, trouble: str) -> None:
+        """Its checkpoint or reset failed: returns when it is time to try again, or when the task is let go of."""
+        self.failures += 1
+        self.trouble = trouble
+        pause_s = min(AGAIN_S * 2.0 ** (self.failures - 1), AGAIN_AT_LAST_S)
+        log.warning("task.failed", task=str(self.task), why=trouble, failures=self.failures, again_in_s=pause_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._gone.wait()
 
     async def _ask_for_ends(self) -> None:
         """Learn now and then how far the changelogs are in the store, so that the next start replays little.
@@ -124,7 +141,8 @@ class OwnedTask:
         await asyncio.to_thread(self._release)
 
     def abandon(self) -> None:
-        """End a restore soon, whatever is left of it."""
+        """End a restore or a pause soon, whatever is left of it."""
+        self._gone.set()
         self._stop.set()
 
     def _release(self) -> None:

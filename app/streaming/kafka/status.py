@@ -5,6 +5,8 @@ from collections.abc import Callable
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.kafka.worker import Worker
 
+TRIES = 3
+
 
 class WorkerStatus:
     def __init__(self, name: str, worker: Worker, is_member: Callable[[], bool]) -> None:
@@ -22,6 +24,9 @@ class WorkerStatus:
     def unready(self) -> str | None:
         if not self._is_member():
             return "the group has not acknowledged this worker lately; wait, or look at its connection to Kafka"
+        for one in self._worker.owned.values():
+            if one.failures >= TRIES:
+                return f"{one.task} has failed {one.failures} times in a row ({one.trouble}); mend that, it tries again"
         restoring = [str(one.task) for one in self._worker.owned.values() if one.task.status != "active"]
         return f"still restoring {', '.join(restoring)}; ask again in a moment" if restoring else None
 

@@ -24,7 +24,6 @@ log = logger(__name__)
 TURN_S = 0.02
 SOONEST_S = 0.025  # between two checkpoints of a task
 POSITIONS_ONLY_S = 0.5
-AGAIN_S = 1.0  # after a failure: by then the membership has told whether the task is still ours
 BACKLOG_HIGH, BACKLOG_LOW = 4000, 1000
 OUTSTANDING = 8  # batches between fetch and task
 
@@ -147,8 +146,7 @@ class Worker:
             except RestoreStoppedError:
                 return
             except (KafkaException, TimeoutError, OSError) as error:
-                log.warning("task.reset_failed", task=str(owned.task), error=str(error), again_in_s=AGAIN_S)
-                await asyncio.sleep(AGAIN_S)
+                await owned.failed(str(error))
             else:
                 if self._is_ours(owned):
                     self.fetcher.assign(partition, owned.task.taken)
@@ -194,10 +192,9 @@ class Worker:
             log.warning("timers.ends_unknown", task=str(owned.task), error=str(error))
 
     async def _back(self, owned: OwnedTask, why: str) -> None:
-        log.warning("task.reset", task=str(owned.task), why=why)
         owned.task.status = "restoring"
         self.fetcher.unassign(owned.task.partition)
-        await asyncio.sleep(AGAIN_S)
+        await owned.failed(why)
         if self._is_ours(owned):
             await self._reset(owned, why)
 
