@@ -79,10 +79,10 @@ class Log:
         finally:
             consumer.close()
 
-    def rows(self, topic: str) -> dict[bytes, Any]:
+    def rows(self, topic: str, partitions: int = 4) -> dict[bytes, Any]:
         """What a changelog says of each key."""
         rows: dict[bytes, Any] = {}
-        for message in self.records(topic):
+        for message in self.records(topic, partitions):
             if message.value() is None:
                 rows.pop(message.key(), None)
             else:
@@ -115,22 +115,22 @@ def ticks(keys: int, each: int, first: int = 1) -> list[Tick]:
     return [Tick(key=f"key-{k}", number=n) for n in range(first, first + each) for k in range(keys)]
 
 
-def differences(log: Log, topology: Topology, sent: Sequence[Tick]) -> list[str]:
+def differences(log: Log, topology: Topology, sent: Sequence[Tick], partitions: int = 4) -> list[str]:
     """Where source, rows and outputs are not what a count of the sent ticks says."""
     source = next(iter(topology.sources))
     logged = Counter(
-        (m.key().decode(), msgspec.msgpack.decode(m.value(), type=Tick).number) for m in log.records(source)
+        (m.key().decode(), msgspec.msgpack.decode(m.value(), type=Tick).number) for m in log.records(source, partitions)
     )
     found = [f"{source}: {tick} is there {n} times" for tick, n in logged.items() if n != 1]
     wanted = Counter(tick.key for tick in sent)
     last = {tick.key: tick.number for tick in sent}
-    counts = {row[0]: row[1:4] for row in log.rows(topology.changelog("counts")).values()}
+    counts = {row[0]: row[1:4] for row in log.rows(topology.changelog("counts"), partitions).values()}
     found += [
         f"row of {key}: {counts.get(key)}, not {[count, last[key], 0]}"
         for key, count in wanted.items()
         if counts.get(key) != [count, last[key], 0]
     ]
-    totals = {row[0]: row[1] for row in log.rows(topology.changelog("totals")).values()}
+    totals = {row[0]: row[1] for row in log.rows(topology.changelog("totals"), partitions).values()}
     buckets: Counter[str] = Counter()
     for key, count in wanted.items():
         buckets[bucket_of(key)] += count
@@ -138,7 +138,7 @@ def differences(log: Log, topology: Topology, sent: Sequence[Tick]) -> list[str]
         f"{name}: {totals.get(name)}, not {total}" for name, total in buckets.items() if totals.get(name) != total
     ]
     outputs: dict[str, list[int]] = {}
-    for message in log.records(topology.outputs[0]):
+    for message in log.records(topology.outputs[0], partitions):
         outputs.setdefault(message.key().decode(), []).append(msgspec.msgpack.decode(message.value())[0])
     found += [
         f"outputs of {key}: {outputs.get(key)}, not 1..{count}"

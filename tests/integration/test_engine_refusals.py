@@ -1,0 +1,160 @@
+"""A worker that cannot be right refuses to run, and its message says what to do."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+
+from app.streaming.errors import OffsetsExpiredError, StartRequiredError, TopicError, TopologyChangedError
+from app.streaming.kafka import topics
+from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.offsets import begin_positions
+from app.streaming.names import repartition_topic
+from app.streaming.topology import Topology
+from tests.engine.cluster import Cluster
+from tests.engine.inside import Inside
+from tests.engine.log import Log, ticks
+from tests.engine.topologies import acting, counting
+
+PARTITIONS = 1
+DELAYS_MS = (100, 200)
+
+
+@pytest.fixture
+def log(kafka: str) -> Log:
+    return Log(kafka)
+
+
+@pytest.fixture
+def asking(kafka: str) -> Iterator[Callable[[Topology], Clients]]:
+    made: list[Clients] = []
+
+    def make(topology: Topology) -> Clients:
+        made.append(Clients(kafka, topology.group))
+        return made[-1]
+
+    yield make
+    for clients in made:
+        clients.close()
+
+
+async def progress(log: Log, topology: Topology, directory: Path) -> None:
+    """Some records of the topology, handled and committed."""
+    topics.apply(log.bootstrap, topology.topics(), PARTITIONS, 1)
+    log.send(f"{topology.name}-in", ticks(5, 2))
+    task = Inside(topology, log.bootstrap, directory)
+    await task.reset()
+    await task.handle(10)
+    await task.checkpoint()
+    await task.close()
+
+
+def alter(log: Log, topic: str, name: str, value: str) -> None:
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": log.bootstrap})
+    for altered in admin.incremental_alter_configs([resource]).values():
+        altered.result(30)
+
+
+def test_a_new_group_that_acts_on_the_outside_must_be_told_its_start(
+    log: Log, tmp_path: Path, unique: Callable[[str], str]
+) -> None:
+    """The process ends with code 2 and names the option."""
+    with Cluster(log, tmp_path, "acting", unique("refused"), start=None) as cluster:
+        worker = cluster.start("a")
+        assert worker.process.wait(30) == 2
+        assert "StartRequiredError" in worker.said()
+        assert "--from earliest|latest|TIME" in worker.said()
+
+
+@pytest.mark.anyio
+async def test_once_told_its_start_a_group_goes_on_without(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], asking: Callable[[Topology], Clients]
+) -> None:
+    topology = acting(unique("told"), tmp_path, DELAYS_MS)
+    topics.apply(log.bootstrap, topology.topics(), PARTITIONS, 1)
+    with pytest.raises(StartRequiredError):
+        begin_positions(asking(topology).offsets, topology, 0, None)
+    log.send(f"{topology.name}-in", ticks(3, 1))
+    first = Inside(topology, log.bootstrap, tmp_path / "a", start="latest")
+    await first.reset()
+    await first.close()
+    assert begin_positions(asking(topology).offsets, topology, 0, None)[f"{topology.name}-in"] == 3
+
+
+def test_a_start_at_the_end_still_reads_what_the_topology_sends_to_itself(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], asking: Callable[[Topology], Clients]
+) -> None:
+    """A task that began earlier may have fed this one."""
+    topology = counting(unique("fed"), tmp_path, DELAYS_MS)
+    topics.apply(log.bootstrap, topology.topics(), PARTITIONS, 1)
+    fed = repartition_topic(topology.group, "by-bucket")
+    log.send(fed, ticks(3, 1))
+    log.send(f"{topology.name}-in", ticks(4, 1))
+    positions = begin_positions(asking(topology).offsets, topology, 0, "latest")
+    assert (positions[fed], positions[f"{topology.name}-in"]) == (0, 4)
+
+
+@pytest.mark.anyio
+async def test_rows_without_offsets_are_no_new_group(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], asking: Callable[[Topology], Clients]
+) -> None:
+    topology = counting(unique("expired"), tmp_path, DELAYS_MS)
+    await progress(log, topology, tmp_path / "a")
+    admin = AdminClient({"bootstrap.servers": log.bootstrap})
+    for deleted in admin.delete_consumer_groups([topology.group]).values():
+        deleted.result(30)
+    with pytest.raises(OffsetsExpiredError, match="Delete the group's changelogs"):
+        begin_positions(asking(topology).offsets, topology, 0, "earliest")
+
+
+@pytest.mark.anyio
+async def test_a_table_added_to_a_group_with_progress_is_refused(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], asking: Callable[[Topology], Clients]
+) -> None:
+    name = unique("grown")
+    await progress(log, counting(name, tmp_path, DELAYS_MS), tmp_path / "a")
+    grown = counting(name, tmp_path, DELAYS_MS, extra="more")
+    with pytest.raises(TopologyChangedError, match="under a new topology name"):
+        begin_positions(asking(grown).offsets, grown, 0, "earliest")
+
+
+@pytest.mark.anyio
+async def test_a_retry_topic_given_up_with_records_in_it_is_refused(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], asking: Callable[[Topology], Clients]
+) -> None:
+    """A delay may be added at any time, and taken away once its topic is read."""
+    name = unique("hasty")
+    before = counting(name, tmp_path, DELAYS_MS)
+    await progress(log, before, tmp_path / "a")
+    after = counting(name, tmp_path, (100, 300))
+    topics.apply(log.bootstrap, after.topics(), PARTITIONS, 1)
+    clients = asking(after)
+    assert begin_positions(clients.offsets, after, 0, None)[f"{after.group}-retry-300"] == 0
+    log.send(f"{after.group}-retry-200", ticks(1, 1))
+    with pytest.raises(TopologyChangedError, match=r"retry-200.* add its delay again"):
+        begin_positions(clients.offsets, after, 0, None)
+
+
+def test_missing_and_wrong_topics_are_refused(log: Log, tmp_path: Path, unique: Callable[[str], str]) -> None:
+    """Missing, of another partition count, or with settings that lose rows or refuse letters."""
+    topology = counting(unique("topics"), tmp_path, DELAYS_MS)
+    specs = topology.topics()
+    with pytest.raises(TopicError, match=r"missing.*run `orderflow topics apply`"):
+        topics.check(log.bootstrap, specs, PARTITIONS)
+    topics.apply(log.bootstrap, specs, PARTITIONS, 1)
+    topics.check(log.bootstrap, specs, PARTITIONS)
+    with pytest.raises(TopicError, match="must have 4 partitions"):
+        topics.check(log.bootstrap, specs, 4)
+    for topic, setting, value in (
+        (topology.changelog("counts"), "cleanup.policy", "delete"),
+        (f"{topology.group}-dlq", "max.message.bytes", "1048588"),
+        (f"{topology.group}-retry-100", "retention.ms", "60000"),
+    ):
+        alter(log, topic, setting, value)
+        with pytest.raises(TopicError, match=f"{topic}: {setting}="):
+            topics.check(log.bootstrap, specs, PARTITIONS)
+        topics.apply(log.bootstrap, specs, PARTITIONS, 1)
+        topics.check(log.bootstrap, specs, PARTITIONS)
