@@ -118,8 +118,17 @@ class Cluster:
         until(shared_out, limit_s, f"all partitions active on {[str(w) for w in workers]}")
 
     def quiet(self, limit_s: float = 60.0) -> None:
-        """Every record of every topic that the tasks read is committed."""
-        until(lambda: self.log.lag(self.topology) == 0, limit_s, f"the group of {self.topology.name} at its ends")
+        """Every record of every topic that the tasks read is committed, and none waits in a table."""
+        until(
+            lambda: self._holds_nothing() and self.log.lag(self.topology) == 0,
+            limit_s,
+            f"the group of {self.topology.name} at its ends",
+        )
+
+    def _holds_nothing(self) -> bool:
+        tasks = [task for worker in self.workers if worker.is_alive() for task in worker.get("/tasks").get("tasks", [])]
+        held = [task[what] for task in tasks for what in ("parked", "delayed", "in_flight", "dirty")]
+        return bool(tasks) and not any(held)
 
     def _order(self, name: str, port: int, **options: Any) -> Order:
         settings = self._options | options

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -87,7 +88,7 @@ class KeyedCounts:
         return counted(row, tick)
 
     def outputs(self, old: Count | None, new: Count) -> Iterable[Output]:
-        value = msgspec.msgpack.encode([new.count, bytes(self.tick.output_size)])
+        value = msgspec.msgpack.encode([new.count, Random(new.count).randbytes(self.tick.output_size)])
         yield Output(self.topic, self.tick.key.encode(), value)
 
     def shares(self, old: Count | None, new: Count) -> tuple[Share, ...]:
