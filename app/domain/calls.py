@@ -103,7 +103,7 @@ class Voided(msgspec.Struct, frozen=True):
 
 
 class Confirm(msgspec.Struct, frozen=True, kw_only=True):
-    """Confirm the order at exactly `order_version`. Answered `Decided`, or `Superseded` when that is not its version."""
+    """Confirm the order at exactly `order_version`. Answered `Decided`, or `Superseded` when it has another version."""
 
     order_id: str
     order_version: int

@@ -2,101 +2,120 @@
 
 Every event carries its envelope in the value. `version` is its position in its stream, from 1; each service keeps a
 stream of its own per order. Money is integer minor units. `occurred_at` and `placed_at` are microseconds since the
-epoch, UTC.
+epoch, UTC. The limits of a field stand in its type (`app.domain.fields`).
 """
 
-from typing import Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
-Micros: TypeAlias = int
-Fulfilment: TypeAlias = Literal["choreography", "orchestration"]
+from app.domain.fields import (
+    MAX_ITEMS,
+    Currency,
+    Instant,
+    Minor,
+    Name,
+    Quantity,
+    Text,
+    Uuid,
+    Version,
+)
+from app.domain.fields import (
+    Fulfilment as Fulfilment,
+)
+from app.domain.fields import (
+    Micros as Micros,
+)
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of an order."""
 
-    sku: str
-    quantity: int
-    unit_price_minor: int
+    sku: Name
+    quantity: Quantity
+    unit_price_minor: Minor
 
     @property
     def total_minor(self) -> int:
         return self.quantity * self.unit_price_minor
 
 
+Items: TypeAlias = Annotated[tuple[Item, ...], Meta(min_length=1, max_length=MAX_ITEMS)]
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The envelope that all events share."""
 
-    event_id: str
-    order_id: str
-    version: int
-    occurred_at: Micros
-    correlation_id: str
-    causation_id: str
+    event_id: Uuid
+    order_id: Uuid
+    version: Version
+    occurred_at: Instant
+    correlation_id: Uuid
+    causation_id: Uuid
 
 
 class OrderCreated(Event, frozen=True, kw_only=True, gc=False):
-    customer_id: str
-    currency: str
-    reference: str
-    items: tuple[Item, ...]
+    customer_id: Name
+    currency: Currency
+    reference: Text
+    items: Items
     fulfilment: Fulfilment
-    placed_at: Micros
+    placed_at: Instant
 
 
 class ItemAdded(Event, frozen=True, kw_only=True, gc=False):
-    customer_id: str
-    currency: str
+    customer_id: Name
+    currency: Currency
     item: Item
     fulfilment: Fulfilment
 
 
 class OrderConfirmed(Event, frozen=True, kw_only=True, gc=False):
-    customer_id: str
-    currency: str
-    total_minor: int
+    customer_id: Name
+    currency: Currency
+    total_minor: Minor
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True, gc=False):
-    customer_id: str
-    reason: str
+    customer_id: Name
+    reason: Text
 
 
 class Answer(Event, frozen=True, kw_only=True, gc=False):
     """An event of a service about one version of the order (`order_version`)."""
 
-    order_version: int
+    order_version: Version
 
 
 class PaymentCompleted(Answer, frozen=True, kw_only=True, gc=False):
-    customer_id: str
-    currency: str
-    amount_minor: int
-    items: tuple[Item, ...]
+    customer_id: Name
+    currency: Currency
+    amount_minor: Minor
+    items: Items
     fulfilment: Fulfilment
 
 
 class PaymentFailed(Answer, frozen=True, kw_only=True, gc=False):
-    currency: str
-    amount_minor: int
-    reason: str
+    currency: Currency
+    amount_minor: Minor
+    reason: Text
 
 
 class PaymentRefunded(Answer, frozen=True, kw_only=True, gc=False):
-    currency: str
-    amount_minor: int
+    currency: Currency
+    amount_minor: Minor
 
 
 class StockReserved(Answer, frozen=True, kw_only=True, gc=False):
-    customer_id: str
-    items: tuple[Item, ...]
+    customer_id: Name
+    items: Items
     fulfilment: Fulfilment
 
 
 class StockRejected(Answer, frozen=True, kw_only=True, gc=False):
-    sku: str
-    reason: str
+    sku: Text
+    reason: Text
 
 
 class StockReleased(Answer, frozen=True, kw_only=True, gc=False):
@@ -104,15 +123,15 @@ class StockReleased(Answer, frozen=True, kw_only=True, gc=False):
 
 
 class DeliveryScheduled(Answer, frozen=True, kw_only=True, gc=False):
-    delivery_id: str
+    delivery_id: Name
 
 
 class DeliveryRejected(Answer, frozen=True, kw_only=True, gc=False):
-    reason: str
+    reason: Text
 
 
 class DeliveryCancelled(Answer, frozen=True, kw_only=True, gc=False):
-    delivery_id: str
+    delivery_id: Name
 
 
 ORDERS: tuple[type[Event], ...] = (OrderCreated, ItemAdded, OrderConfirmed, OrderCancelled)

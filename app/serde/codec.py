@@ -14,8 +14,9 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import SchemaParseException
 
 from app.domain.events import Event
-from app.serde.errors import MalformedValueError, UnsafeSchemaError, WrongTopicError
-from app.serde.limits import MAX_ITEMS, limits_of
+from app.domain.fields import MAX_ITEMS
+from app.serde.errors import InvalidEventError, MalformedValueError, UnsafeSchemaError, WrongTopicError
+from app.serde.limits import limits_of
 from app.serde.registry import RegisteredSchema, SchemaRegistry
 from app.serde.shape import ITEM_BYTES, scan, shape_of
 from app.serde.topics import EVENT_TYPES, full_name, subject_of
@@ -100,8 +101,10 @@ def _decoder(parsed: Any, event_type: type[Event], start: int) -> Callable[[byte
             raise MalformedValueError(f"no {name}: {type(error).__name__} {error}; mend its producer") from None
         if body.tell() != len(value):
             raise MalformedValueError(f"{len(value) - body.tell()} bytes follow a {name}; mend its producer")
-        limits.check_fields(fields)
-        event = msgspec.convert(fields, event_type)
+        try:
+            event = msgspec.convert(fields, event_type)
+        except msgspec.ValidationError as error:
+            raise InvalidEventError(f"{name}: {error}; mend its producer") from None
         limits.check(event)
         return event
 
@@ -114,7 +117,10 @@ def _encoder(registered: RegisteredSchema, event_type: type[Event]) -> Callable[
 
     def encode(event: Event) -> bytes:
         fields = msgspec.to_builtins(event)
-        limits.check_fields(fields)
+        try:
+            msgspec.convert(fields, event_type)
+        except msgspec.ValidationError as error:
+            raise InvalidEventError(f"{event_type.__name__}: {error}; mend the rule that makes it") from None
         limits.check(event)
         body = BytesIO()
         body.write(header)

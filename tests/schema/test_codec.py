@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.events import Event, Item, OrderCreated
+from app.domain.fields import MAX_MINOR
 from app.serde.codec import MAX_VALUE_BYTES, event_codec
 from app.serde.errors import InvalidEventError, MalformedValueError, UnknownSchemaError, WrongTopicError
-from app.serde.limits import MAX_MINOR
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS, SHIPPING_EVENTS, subject_of, topic_of
 from tests.schema.sample_events import DELIVERY_SCHEDULED, ITEMS, ORDER_CREATED, SAMPLES, identity

@@ -1,0 +1,74 @@
+"""Events as the product writes them, for a measurement: many orders, their versions in order, orders interleaved."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from confluent_kafka import Producer
+
+from app.domain.events import Event, Item, ItemAdded, OrderCreated
+from app.serde.cloudevents import headers
+from app.serde.codec import event_codec
+from app.serde.lock import committed_registry
+from app.serde.topics import ORDERS_EVENTS
+
+FIRST_US = 1_767_225_600_000_000
+
+
+def order_events(count: int, orders: int, seed: int = 42) -> Iterator[Event]:
+    """`count` events of `orders` orders: the first of each creates it with two items, each later one adds one."""
+    chance = random.Random(seed)  # noqa: S311 - the same log at every run
+    ids = [str(UUID(int=chance.getrandbits(128), version=4)) for _ in range(orders)]
+    versions = [0] * orders
+    for index in range(count):
+        order = chance.randrange(orders)
+        versions[order] += 1
+        yield _event(chance, ids[order], order, versions[order], FIRST_US + index * 1000)
+
+
+def _event(chance: random.Random, order_id: str, order: int, version: int, at: int) -> Event:
+    event_id = str(UUID(int=chance.getrandbits(128), version=4))
+    items = tuple(
+        Item(sku=f"SKU-{chance.randrange(1000):05d}", quantity=chance.randrange(1, 5), unit_price_minor=1999)
+        for _ in range(2)
+    )
+    envelope: Any = {
+        "event_id": event_id,
+        "order_id": order_id,
+        "version": version,
+        "occurred_at": at,
+        "correlation_id": event_id,
+        "causation_id": event_id,
+        "customer_id": f"customer-{order % 5000:06d}",
+        "currency": "GBP",
+        "fulfilment": "choreography",
+    }
+    if version == 1:
+        return OrderCreated(**envelope, reference=f"R-{order}", items=items, placed_at=at)
+    return ItemAdded(**envelope, item=items[0])
+
+
+def produce(bootstrap: str, events: Iterator[Event]) -> int:
+    """Write them to `orders.events` as the relay does; answers how many."""
+    codec = event_codec(committed_registry(), ORDERS_EVENTS)
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "partitioner": "murmur2_random",
+            "compression.type": "lz4",
+            "linger.ms": 20,
+            "queue.buffering.max.messages": 200_000,
+        }
+    )
+    count = 0
+    for event in events:
+        while True:
+            try:
+                producer.produce(ORDERS_EVENTS, codec.encode(event), codec.key(event), headers=headers(event))
+                break
+            except BufferError:
+                producer.poll(0.1)
+        count += 1
+    producer.flush()
+    return count

@@ -1,0 +1,29 @@
+"""The topology that is measured: the product's own `order_summaries` projection, wired alone."""
+
+from collections.abc import AsyncIterator
+
+from app.config import Settings
+from app.projections import order_summaries
+from app.serde.lock import committed_registry
+from app.serde.topics import ORDERS_EVENTS
+from app.streaming.projection import Projections
+from app.streaming.topology import TaskBatch, Topology
+from topologies.order_views import SUMMARIES
+from topologies.wiring import event_sources, retries
+
+NAME = "summaries-alone"
+
+
+def build(settings: Settings) -> Topology:
+    topology = Topology(NAME, retries(settings))
+    projections = Projections(topology)
+    projections.add(
+        *event_sources(topology, committed_registry(), ORDERS_EVENTS), into=SUMMARIES, fold=order_summaries.fold
+    )
+
+    @topology.agent
+    async def summarise(batches: AsyncIterator[TaskBatch]) -> None:
+        async for batch in batches:
+            await projections.process(batch)
+
+    return topology
