@@ -20,7 +20,7 @@ from app.serde.topics import ORDERS_EVENTS
 from app.streaming.names import group_id
 from app.web.api import create_app
 from app.web.gateway import Gateway, new_client
-from app.web.owners import GroupDirectory, loopback_only, no_link_local
+from app.web.owners import GroupDirectory, callable_from
 
 VIEWS_TOPOLOGY = "order-views"
 GRACE_SECONDS = 5  # for requests under way when the process is told to end
@@ -40,9 +40,7 @@ def api() -> None:
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     codec = event_codec(committed_registry(), ORDERS_EVENTS)
-    # a gateway that only this machine can ask calls only this machine's workers
-    allowed = loopback_only if loopback_only(settings.host) else no_link_local
-    directory = GroupDirectory(settings.kafka, group_id(VIEWS_TOPOLOGY), allowed)
+    directory = GroupDirectory(settings.kafka, group_id(VIEWS_TOPOLOGY), callable_from(settings.host))
     async with PostgresEventStore(settings.postgres, codec) as store, new_client() as client:
         config = uvicorn.Config(
             create_app(store, Gateway(directory, settings.partitions, client), _now),

@@ -28,6 +28,7 @@ from app.streaming.kafka.worker import now_us
 from app.streaming.reactions import Gateway
 from app.streaming.reader import Reader
 from app.web import worker_pages
+from app.web.owners import GroupDirectory, callable_from
 from topologies import catalogue, fulfilment, inventory, payments, shipping
 
 cli = typer.Typer(help="Run one replica of a topology.")
@@ -59,7 +60,8 @@ async def _serve(name: str, settings: Settings, start: Start | None) -> None:
         member = settings.name or f"{topology.name}-{os.getpid()}"
 
         def pages(app: App, reader: Reader, status: WorkerStatus) -> None:
-            worker_pages.mount(app, member, settings.partitions, reader, status, set(topology.tables))
+            group = GroupDirectory(settings.kafka, topology.group, callable_from(settings.host))
+            worker_pages.mount(app, member, settings.partitions, reader, status, set(topology.tables), group)
 
         interval_s = settings.commit_interval_ms / 1000
         await serve(topology, _membership(member, settings), pages, interval_s=interval_s, start=start)

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Protocol
 
 import msgspec
@@ -63,15 +64,23 @@ def no_link_local(host: str) -> bool:
         return True
 
 
+def callable_from(host: str) -> Callable[[str], bool]:
+    """Which hosts a process that serves on `host` may call: one that only this machine reaches stays on it."""
+    return loopback_only if loopback_only(host) else no_link_local
+
+
 class GroupDirectory:
     """Asks Kafka; one question at a time, whoever waits for its answer. When Kafka is silent the last answer stands."""
 
     def __init__(self, bootstrap: str, group: str, allowed: Callable[[str], bool]) -> None:
-        # what librdkafka would print, `_ask` logs
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        self._group, self._allowed = group, allowed
+        self._bootstrap, self._group, self._allowed = bootstrap, group, allowed
         self._known = Owners()
         self._asking: asyncio.Task[Owners] | None = None
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        # what librdkafka would print, `_ask` logs
+        return AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0})
 
     async def owners(self, not_those: Owners | None = None) -> Owners:
         if self._known is not not_those and self._known.by_partition:

@@ -1,13 +1,17 @@
 """What a worker serves over Faust's web: its own rows, its tasks, its health."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from app.observability import metrics
 from app.streaming.errors import NotActiveError
 from app.streaming.reader import Reader
+from app.web.owners import Directory
 from app.web.problem import MEDIA_TYPE, Problem, ProblemError
 from app.web.views import VIEWS, Params, View, partition_of
+
+OWNER_SECONDS = 0.25  # below the gateway's patience with one worker
 
 
 class Status(Protocol):
@@ -19,8 +23,10 @@ class Status(Protocol):
         ...
 
 
-def mount(app: Any, name: str, partitions: int, reader: Reader, status: Status, topology_tables: set[str]) -> None:
-    """Add the pages to a Faust app; only views whose table this topology has are served."""
+def mount(
+    app: Any, name: str, partitions: int, reader: Reader, status: Status, topology_tables: set[str], group: Directory
+) -> None:
+    """Add the pages to a Faust app; only views whose table this topology has are served. `group` knows all owners."""
     views = [view for view in VIEWS if view.table in topology_tables]
 
     async def live(page: Any, request: Any) -> Any:
@@ -40,12 +46,13 @@ def mount(app: Any, name: str, partitions: int, reader: Reader, status: Status, 
 
     async def row(page: Any, request: Any, place: str) -> Any:
         try:
-            shown = _read(views, f"/views/{place}", dict(request.query), partitions, reader)
+            view, params = _found(views, f"/views/{place}", dict(request.query))
+            partition = partition_of(view.partition_key(params), partitions)
+            return page.json(_rendered(view, params, partition, reader) | {"worker": name})
         except ProblemError as error:
             return _problem(page, error.problem)
         except NotActiveError as error:
-            return _problem(page, Problem("NOT_ACTIVE", str(error)))
-        return page.json(shown | {"worker": name})
+            return _problem(page, Problem("NOT_ACTIVE", str(error), await _owner(group, partition, name)))
 
     pages: dict[str, Callable[..., Awaitable[Any]]] = {
         "/livez": live,
@@ -58,12 +65,23 @@ def mount(app: Any, name: str, partitions: int, reader: Reader, status: Status, 
         app.page(path)(page)
 
 
-def _read(views: list[View], path: str, query: dict[str, str], partitions: int, reader: Reader) -> dict[str, Any]:
+def _found(views: list[View], path: str, query: dict[str, str]) -> tuple[View, Params]:
     for view in views:
         params = view.match(path, query)
         if params is not None:
-            return _rendered(view, params, partition_of(view.partition_key(params), partitions), reader)
+            return view, params
     raise ProblemError("NOT_FOUND", f"{path} is no view of this worker; the API's /docs lists them")
+
+
+async def _owner(group: Directory, partition: int, name: str) -> dict[str, object]:
+    """Who owns it by the group's word of now, when that comes soon and is another worker."""
+    try:
+        async with asyncio.timeout(OWNER_SECONDS):
+            owners = await group.owners(not_those=await group.owners())
+    except TimeoutError:
+        return {}
+    owner = owners.by_partition.get(partition)
+    return {} if owner is None or owner.name == name else {"owner": owner.url}
 
 
 def _rendered(view: View, params: Params, partition: int, reader: Reader) -> dict[str, Any]:

@@ -13,10 +13,14 @@ from app.projections import product_demand
 from app.streaming.errors import NotActiveError
 from app.streaming.reader import Reader, Standing
 from app.web import worker_pages
+from app.web.owners import Owner, Owners
 from app.web.problem import MEDIA_TYPE
+from app.web.views import partition_of
 
 pytestmark = pytest.mark.anyio
 
+PARTITION = partition_of("85123A", 4)
+OLD, OTHER = Owner("views-1", "http://127.0.0.1:8101"), Owner("views-2", "http://127.0.0.1:8102")
 ROW = product_demand.Row(orders=1, ordered_quantity=6)
 
 
@@ -46,6 +50,16 @@ class Status:
         return self.reason
 
 
+class Group:
+    """Says at first what it knew, then what is."""
+
+    def __init__(self, partition: int) -> None:
+        self._known = [Owners({partition: OLD}), Owners({partition: OTHER})]
+
+    async def owners(self, not_those: Owners | None = None) -> Owners:
+        return self._known[0 if not_those is None else 1]
+
+
 @pytest.fixture
 def rows() -> Rows:
     return Rows()
@@ -59,7 +73,7 @@ def status() -> Status:
 @pytest.fixture
 async def worker(rows: Rows, status: Status) -> AsyncIterator[httpx.AsyncClient]:
     app = faust.App("pages", broker="kafka://127.0.0.1:1")
-    worker_pages.mount(app, "views-1", 4, cast("Reader", rows), status, {"product_demand"})
+    worker_pages.mount(app, "views-1", 4, cast("Reader", rows), status, {"product_demand"}, Group(PARTITION))
     app.finalize()
     async with (
         TestServer(await app.web.wsgi()) as server,
@@ -90,11 +104,13 @@ async def test_a_row_that_is_not_there_does_not_exist(worker: httpx.AsyncClient)
     assert answer.json()["code"] == "DOES_NOT_EXIST"
 
 
-async def test_a_worker_that_is_not_active_says_so_and_when_to_ask_again(worker: httpx.AsyncClient, rows: Rows) -> None:
+async def test_a_worker_that_is_not_active_names_the_owner_and_when_to_ask_again(
+    worker: httpx.AsyncClient, rows: Rows
+) -> None:
     rows.active = False
     answer = await worker.get("/views/products/85123A/demand")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json()["code"] == "NOT_ACTIVE"
+    assert (answer.json()["code"], answer.json()["owner"]) == ("NOT_ACTIVE", OTHER.url)
 
 
 @pytest.mark.parametrize("path", ["/views/orders/1", "/views/nothing", "/views/products/1"])
