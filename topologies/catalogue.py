@@ -1,6 +1,6 @@
-"""All topologies by name."""
+"""All topologies. One that is named here has its topics made, can be run as a worker, and is part of the demo."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 from app.config import Settings
 from app.errors import SetupError
@@ -11,6 +11,28 @@ from app.streaming.topology import Topology
 from topologies import fulfilment, inventory, order_views, payments, shipping
 
 
+class Projecting(Protocol):
+    """A module whose topology only folds."""
+
+    NAME: str
+
+    def build(self, settings: Settings, registry: SchemaRegistry, /) -> Topology: ...
+
+
+class Reacting(Protocol):
+    """A module whose topology acts through a gateway."""
+
+    NAME: str
+
+    def build(self, settings: Settings, registry: SchemaRegistry, gateway: Gateway, /) -> Topology: ...
+
+
+PROJECTIONS: tuple[Projecting, ...] = (order_views,)
+REACTIONS: tuple[Reacting, ...] = (payments, inventory, shipping, fulfilment)
+
+NAMES = (*[projecting.NAME for projecting in PROJECTIONS], *[reacting.NAME for reacting in REACTIONS])
+
+
 class _Unreached:
     """The gateway of a topology that is only described."""
 
@@ -18,23 +40,15 @@ class _Unreached:
         raise TypeError(f"{call} asked of a topology that does not run")
 
 
-NAMES = (order_views.NAME, payments.NAME, inventory.NAME, shipping.NAME, fulfilment.NAME)
-
-_REACTIONS: dict[str, Callable[[Settings, SchemaRegistry, Gateway], Topology]] = {
-    payments.NAME: payments.build,
-    inventory.NAME: inventory.build,
-    shipping.NAME: shipping.build,
-    fulfilment.NAME: fulfilment.build,
-}
-
-
 def build(name: str, settings: Settings, gateway: Gateway | None = None) -> Topology:
     """The topology of that name, acting through `gateway`; a `SetupError` lists the names there are."""
     registry = committed_registry()
-    if name == order_views.NAME:
-        return order_views.build(settings, registry)
-    if name in _REACTIONS:
-        return _REACTIONS[name](settings, registry, gateway or _Unreached())
+    for projecting in PROJECTIONS:
+        if name == projecting.NAME:
+            return projecting.build(settings, registry)
+    for reacting in REACTIONS:
+        if name == reacting.NAME:
+            return reacting.build(settings, registry, gateway or _Unreached())
     raise SetupError(f"there is no topology {name!r}; there are {', '.join(NAMES)}")
 
 
