@@ -2,44 +2,15 @@
 
 import random
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.chaos.engine_load import Load
 from tests.engine.cluster import PARTITIONS, Cluster, WorkerProcess
-from tests.engine.log import Log, differences, ticks, until
-from tests.engine.topologies import Tick
-
-KEYS = 40
-
-
-class Load:
-    """Sends ticks in the background at a steady rate until it is ended."""
-
-    def __init__(self, log: Log, topic: str, per_second: int = 400) -> None:
-        self.sent: list[Tick] = []
-        self._log, self._topic, self._rounds = log, topic, per_second / KEYS
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> "Load":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        number = 0
-        while not self._end.wait(1 / self._rounds):
-            number += 1
-            batch = ticks(KEYS, 1, number)
-            self._log.send(self._topic, batch)
-            self.sent += batch
+from tests.engine.log import Log, differences, until
 
 
 @pytest.fixture

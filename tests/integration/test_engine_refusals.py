@@ -76,12 +76,12 @@ async def test_once_told_its_start_a_group_goes_on_without(
     topology = acting(unique("told"), tmp_path, DELAYS_MS)
     topics.apply(log.bootstrap, topology.topics(), PARTITIONS, 1)
     with pytest.raises(StartRequiredError):
-        begin_positions(asking(topology).offsets, topology, 0, None)
+        begin_positions(asking(topology).ends, topology, 0, None)
     log.send(f"{topology.name}-in", ticks(3, 1))
     first = Inside(topology, log.bootstrap, tmp_path / "a", start="latest")
     await first.reset()
     await first.close()
-    assert begin_positions(asking(topology).offsets, topology, 0, None)[f"{topology.name}-in"] == 3
+    assert begin_positions(asking(topology).ends, topology, 0, None)[f"{topology.name}-in"] == 3
 
 
 def test_a_start_at_the_end_still_reads_what_the_topology_sends_to_itself(
@@ -93,7 +93,7 @@ def test_a_start_at_the_end_still_reads_what_the_topology_sends_to_itself(
     fed = repartition_topic(topology.group, "by-bucket")
     log.send(fed, ticks(3, 1))
     log.send(f"{topology.name}-in", ticks(4, 1))
-    positions = begin_positions(asking(topology).offsets, topology, 0, "latest")
+    positions = begin_positions(asking(topology).ends, topology, 0, "latest")
     assert (positions[fed], positions[f"{topology.name}-in"]) == (0, 4)
 
 
@@ -107,7 +107,7 @@ async def test_rows_without_offsets_are_no_new_group(
     for deleted in admin.delete_consumer_groups([topology.group]).values():
         deleted.result(30)
     with pytest.raises(OffsetsExpiredError, match="Delete the group's changelogs"):
-        begin_positions(asking(topology).offsets, topology, 0, "earliest")
+        begin_positions(asking(topology).ends, topology, 0, "earliest")
 
 
 @pytest.mark.anyio
@@ -118,7 +118,7 @@ async def test_a_table_added_to_a_group_with_progress_is_refused(
     await progress(log, counting(name, tmp_path, DELAYS_MS), tmp_path / "a")
     grown = counting(name, tmp_path, DELAYS_MS, extra="more")
     with pytest.raises(TopologyChangedError, match="under a new topology name"):
-        begin_positions(asking(grown).offsets, grown, 0, "earliest")
+        begin_positions(asking(grown).ends, grown, 0, "earliest")
 
 
 @pytest.mark.anyio
@@ -132,10 +132,10 @@ async def test_a_retry_topic_given_up_with_records_in_it_is_refused(
     after = counting(name, tmp_path, (100, 300))
     topics.apply(log.bootstrap, after.topics(), PARTITIONS, 1)
     clients = asking(after)
-    assert begin_positions(clients.offsets, after, 0, None)[f"{after.group}-retry-300"] == 0
+    assert begin_positions(clients.ends, after, 0, None)[f"{after.group}-retry-300"] == 0
     log.send(f"{after.group}-retry-200", ticks(1, 1))
     with pytest.raises(TopologyChangedError, match=r"retry-200.* add its delay again"):
-        begin_positions(clients.offsets, after, 0, None)
+        begin_positions(clients.ends, after, 0, None)
 
 
 def test_missing_and_wrong_topics_are_refused(log: Log, tmp_path: Path, unique: Callable[[str], str]) -> None:

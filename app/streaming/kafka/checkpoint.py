@@ -6,14 +6,17 @@ is known, 4 write the rows to RocksDB. A crash between 3 and 4 is mended by the 
 
 import asyncio
 import time
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
+from app.streaming.kafka.limited import let_go, limited
 from app.streaming.record import Output
 from app.streaming.state import Snapshot
 
 SLICE = 2000
 REQUEST_S = 15.0
+SEND_OFFSETS_S = 5.0
 UNKNOWN_S = 120.0
 
 
@@ -21,22 +24,31 @@ class Transactions:
     """The transactions of one owner of one task: after any error the owner takes a new one, this is never mended."""
 
     def __init__(self, producer: Producer, offsets: Consumer, partition: int, metadata: str) -> None:
-        self._producer, self._offsets, self._partition, self._metadata = producer, offsets, partition, metadata
+        self._held = [producer]
+        self._offsets, self._partition, self._metadata = offsets, partition, metadata
+
+    @property
+    def _producer(self) -> Producer:
+        return self._held[0]
 
     def begin_ownership(self) -> None:
         """Fence the task's earlier owners and end what they left open (blocking)."""
         self._producer.init_transactions(REQUEST_S)
 
+    def retire(self) -> None:
+        """Never used again; what a transaction left open is ended by the next owner, or in time."""
+        let_go(self._held)
+
     async def commit(self, snapshot: Snapshot) -> None:
         """Steps 1 to 3; raises `KafkaException` when the task must go back to its last checkpoint."""
         self._producer.begin_transaction()
         await self._produce(snapshot)
-        await asyncio.get_running_loop().run_in_executor(None, self._finish, snapshot.positions)
+        await self._finish(snapshot.positions)
 
-    def commit_positions(self, positions: dict[str, int]) -> None:
-        """A checkpoint of positions alone (blocking)."""
+    async def commit_positions(self, positions: dict[str, int]) -> None:
+        """A checkpoint of positions alone."""
         self._producer.begin_transaction()
-        self._finish(positions)
+        await self._finish(positions)
 
     async def _produce(self, snapshot: Snapshot) -> None:
         count = 0
@@ -51,6 +63,10 @@ class Transactions:
                 count += 1
                 if count % SLICE == 0:
                     await asyncio.sleep(0)
+
+    async def _finish(self, positions: dict[str, int]) -> None:
+        await limited(partial(self._send_offsets, positions), SEND_OFFSETS_S)
+        await limited(self._commit, UNKNOWN_S + REQUEST_S)
 
     def _send(self, output: Output) -> None:
         while True:
@@ -68,10 +84,13 @@ class Transactions:
             else:
                 return
 
-    def _finish(self, positions: dict[str, int]) -> None:
+    def _send_offsets(self, positions: dict[str, int]) -> None:
         offsets = [TopicPartition(t, self._partition, o, self._metadata) for t, o in positions.items()]
         # generation -1 of a consumer that never joined: fencing is by the transactional id, not by the group
-        self._producer.send_offsets_to_transaction(offsets, self._offsets.consumer_group_metadata(), REQUEST_S)
+        self._producer.send_offsets_to_transaction(offsets, self._offsets.consumer_group_metadata(), SEND_OFFSETS_S)
+
+    def _commit(self) -> None:
+        """Asks until the outcome is known."""
         until = time.monotonic() + UNKNOWN_S
         while True:
             try:

@@ -8,6 +8,11 @@ from confluent_kafka import Consumer, Producer
 MESSAGE_LIMIT = 2_500_000  # bytes; above the limit of every topic of ours, which is what counts
 TRANSACTION_TIMEOUT_MS = 60_000
 
+COMMON = {
+    "reconnect.backoff.max.ms": 1_000,  # the default is 10 s: a broker that is back would be noticed that late
+    "log_level": 2,  # what fails is raised where it was asked for
+}
+
 
 class Clients:
     """Builds clients for one broker list; `group` names whose offsets they read and write."""
@@ -31,7 +36,7 @@ class Clients:
                 "delivery.report.only.error": True,  # the commit itself says whether all were delivered
                 "retry.backoff.ms": 5,  # the default, 100, is the p99 of a checkpoint
                 "retry.backoff.max.ms": 20,
-                "log_level": 3,
+                **COMMON,
             }
         )
 
@@ -51,19 +56,23 @@ class Clients:
             {"queued.min.messages": 200_000, "fetch.message.max.bytes": 8_000_000, "fetch.wait.max.ms": 10}
         )
 
-    @cached_property
     def offsets(self) -> Consumer:
-        """Asks for stable offsets and for committed ends; it never subscribes. One for all tasks: each has threads."""
+        """Asks for stable offsets and for committed ends; it never subscribes."""
         return self._consumer({})
 
     @cached_property
+    def ends(self) -> Consumer:
+        """As `offsets`, for what tasks ask often: one for all of them, since each client has threads of its own."""
+        return self.offsets()
+
+    @cached_property
     def raw_ends(self) -> Consumer:
-        """Asks for ends that count open transactions too."""
+        """Asks for ends that count open transactions too; one for all tasks."""
         return self._consumer({"isolation.level": "read_uncommitted"})
 
     def close(self) -> None:
         """Lets go of the clients that all tasks share."""
-        self.offsets.close()
+        self.ends.close()
         self.raw_ends.close()
 
     def _consumer(self, extra: dict[str, Any]) -> Consumer:
@@ -76,7 +85,7 @@ class Clients:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,  # the only word of a position past transaction markers
                 "fetch.queue.backoff.ms": 20,  # the default, 1000, starves a fast consumer
-                "log_level": 3,
+                **COMMON,
                 **extra,
             }
         )

@@ -1,6 +1,7 @@
 """Fetches the source records of all tasks of a worker, as batches in the order of their topics."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,6 +13,7 @@ from app.streaming.record import Record, RecordBatch
 
 BATCH = 1000
 WAIT_S = 0.05
+ENDS_S = 0.1
 
 Place: TypeAlias = tuple[str, int]
 
@@ -47,6 +49,8 @@ class Fetcher:
         self._held: set[Place] = set()
         self._waits = False
         self._noted: list[Callable[[], None]] = []
+        self._ends: dict[int, dict[str, int]] = {}
+        self._ends_at = 0.0
 
     def assign(self, partition: int, positions: dict[str, int]) -> None:
         """Fetch these topics of a task from these offsets, whatever was fetched of them before."""
@@ -88,13 +92,20 @@ class Fetcher:
             self._consumer.resume([TopicPartition(*place)])
 
     def ends(self, partition: int) -> dict[str, int]:
-        """The last known ends of a task's topics (for lag; no request is made)."""
-        known: dict[str, int] = {}
-        for topic, _ in [key for key in self._positions if key[1] == partition]:
+        """The last known ends of a task's topics, for lag: `ENDS_S` and a wait old at most."""
+        return self._ends.get(partition, {})
+
+    def _learn_ends(self) -> None:
+        """Between waits only: the client does not even say what it knows while another thread waits in it."""
+        if time.monotonic() - self._ends_at < ENDS_S:
+            return
+        ends: dict[int, dict[str, int]] = {}
+        for topic, partition in self._positions:
+            # no request is made
             marks = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
             if marks is not None and marks[1] >= 0:
-                known[topic] = marks[1]
-        return known
+                ends.setdefault(partition, {})[topic] = marks[1]
+        self._ends, self._ends_at = ends, time.monotonic()
 
     async def fetch(self, on_error: Callable[[str, int, KafkaError], None]) -> list[RecordBatch]:
         """The batches that are there; waits a moment for the first record when there is none."""
@@ -108,6 +119,7 @@ class Fetcher:
         batches = self._batches(messages, on_error)
         while self._noted:
             self._noted.pop(0)()
+        self._learn_ends()
         return batches
 
     def _wait(self) -> list[Message]:
@@ -141,5 +153,5 @@ class Fetcher:
         return RecordBatch(*place, begin, end, keys, values, lambda index: to_record(group[index]))
 
     async def close(self) -> None:
-        self._pool.shutdown(wait=True)
-        self._consumer.close()
+        await asyncio.to_thread(self._pool.shutdown)
+        await asyncio.to_thread(self._consumer.close)

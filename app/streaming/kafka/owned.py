@@ -6,8 +6,6 @@ import threading
 import time
 from pathlib import Path
 
-from confluent_kafka import Producer
-
 from app.observability.log import logger
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.clients import Clients
@@ -51,8 +49,9 @@ class OwnedTask:
         task.epoch += 1
         self.progress = Progress()
         positions = await asyncio.to_thread(self._recover)
-        if self.store is None or self._stop.is_set():
+        if self.store is None or self._transactions is None or self._stop.is_set():
             raise RestoreStoppedError
+        await self._transactions.commit_positions(positions)  # a new group's start is durable before anything is read
         self._ends = (0.0, {})
         task.open(self.store, positions)
         log.info(
@@ -64,17 +63,32 @@ class OwnedTask:
         )
 
     def _recover(self) -> dict[str, int]:
+        """Blocking. Every client is a new one: what made this reset necessary may have spoilt the old."""
         topology, partition = self.task.topology, self.task.partition
-        producer: Producer = self._clients.producer(f"{topology.group}-{partition}")
-        transactions = Transactions(producer, self._clients.offsets, partition, tables_metadata(topology))
-        transactions.begin_ownership()
-        positions = begin_positions(self._clients.offsets, topology, partition, self._start)
+        if self._stop.is_set():  # a late fencing would hit the next owner
+            raise RestoreStoppedError
+        self._retire()
+        self._transactions = Transactions(
+            self._clients.producer(f"{topology.group}-{partition}"),
+            self._clients.ends,
+            partition,
+            tables_metadata(topology),
+        )
+        self._transactions.begin_ownership()
+        asked = self._clients.offsets()
+        try:
+            positions = begin_positions(asked, topology, partition, self._start)
+        finally:
+            asked.close()
         if self.store is None:
             self.store = open_store(self._path)
         self.store = restore(self._clients, self.store, self._changelogs, partition, self.progress, self._stop)
-        transactions.commit_positions(positions)  # a new group's start is durable before anything is read
-        self._transactions = transactions
         return positions
+
+    def _retire(self) -> None:
+        if self._transactions is not None:
+            self._transactions.retire()
+            self._transactions = None
 
     async def checkpoint(self, turn: asyncio.Semaphore, *, last: bool = False) -> None:
         """One checkpoint; raises when the task must be reset. After the last one nothing more is begun."""
@@ -127,9 +141,7 @@ class OwnedTask:
     async def timer_ends(self) -> None:
         """Ask for the committed ends that a due timer waits for."""
         task, asked_at, epoch = self.task, self.task.now_us(), self.task.epoch
-        ends = await asyncio.to_thread(
-            committed_ends, self._clients.offsets, list(task.topology.sources), task.partition
-        )
+        ends = await asyncio.to_thread(committed_ends, self._clients.ends, list(task.topology.sources), task.partition)
         if task.epoch == epoch:
             task.ends_are(ends, asked_at)
 
@@ -138,16 +150,12 @@ class OwnedTask:
         self.task.close()
         self.abandon()
         await self.idle.wait()
-        await asyncio.to_thread(self._release)
+        self._retire()
+        if self.store is not None:
+            self.store.close()
+            self.store = None
 
     def abandon(self) -> None:
         """End a restore or a pause soon, whatever is left of it."""
         self._gone.set()
         self._stop.set()
-
-    def _release(self) -> None:
-        """In a thread: a producer that is let go of waits for its own threads."""
-        self._transactions = None
-        if self.store is not None:
-            self.store.close()
-            self.store = None

@@ -1,0 +1,59 @@
+"""The broker is killed or stands still under load: workers go on with it, or end in time without it."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.embedded.kafka import KafkaServer
+from tests.chaos.engine_load import Load
+from tests.engine.broker import kill, revive
+from tests.engine.cluster import Cluster
+from tests.engine.log import Log, differences, until
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[KafkaServer]:
+    server = KafkaServer(tmp_path / "kafka")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def cluster(broker: KafkaServer, tmp_path: Path, unique: Callable[[str], str]) -> Iterator[Cluster]:
+    with Cluster(Log(broker.bootstrap), tmp_path, "counting", unique("broker")) as cluster:
+        yield cluster
+
+
+def test_rows_are_exact_after_the_broker_was_killed_twice(cluster: Cluster, broker: KafkaServer) -> None:
+    """kill -9 under load: the same workers go on when it is back."""
+    workers = [cluster.start("a"), cluster.start("b")]
+    cluster.ready(*workers)
+    with Load(cluster.log, cluster.source) as load:
+        for _ in range(2):
+            grown = len(load.sent) + 400
+            until(lambda grown=grown: len(load.sent) > grown, 60, "some load")  # type: ignore[misc]
+            kill(broker)
+            revive(broker)
+    cluster.quiet()
+    assert differences(cluster.log, cluster.topology, load.sent) == []
+    assert all(worker.is_alive() for worker in workers)
+
+
+def test_a_worker_ends_in_time_though_the_broker_stands_still(cluster: Cluster, broker: KafkaServer) -> None:
+    """SIGTERM within 10 s, whatever a commit waits for; its successor goes on."""
+    worker = cluster.start("a")
+    cluster.ready(worker)
+    with Load(cluster.log, cluster.source) as load:
+        until(lambda: load.sent, 10, "some load")
+        assert broker.process is not None
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            worker.stop(limit_s=10)
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+    cluster.ready(cluster.start("b"))
+    cluster.quiet()
+    assert differences(cluster.log, cluster.topology, load.sent) == []
