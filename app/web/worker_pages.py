@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from app.observability import metrics
 from app.streaming.errors import NotActiveError
 from app.streaming.reader import Reader
@@ -48,7 +50,8 @@ def mount(
         try:
             view, params = _found(views, f"/views/{place}", dict(request.query))
             partition = partition_of(view.partition_key(params), partitions)
-            return page.json(_rendered(view, params, partition, reader) | {"worker": name})
+            shown = _rendered(view, params, partition, reader) | {"worker": name}
+            return page.bytes(msgspec.json.encode(shown), content_type="application/json")
         except ProblemError as error:
             return _problem(page, error.problem)
         except NotActiveError as error:

@@ -1,17 +1,17 @@
 """The command API on a port of its own, over a store in memory, with failures on the way that a test plans."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.eventstore.memory import MemoryEventStore
 from app.web.api import create_app
-from app.web.gateway import Gateway
+from app.web.gateway import Gateway, new_client
 from app.web.owners import Owners
 
 START_LIMIT = 10.0
@@ -26,18 +26,20 @@ class NoOwners:
 class Failing:
     """Answers request number n as `plan[n]` says: 503 untouched, `lost` (done, then 500), or not at all spoiled."""
 
-    def __init__(self, app: ASGIApp, plan: dict[int, str]) -> None:
-        self._app, self._plan = app, plan
+    app: ASGIApp
+
+    def __init__(self, plan: dict[int, str]) -> None:
+        self._plan = plan
         self.requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fate = self._plan.get(self.requests, "served")
         self.requests += 1
         if fate == "served":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         if fate == "lost":
-            await self._app(scope, receive, _nowhere)
+            await self.app(scope, receive, _nowhere)
         status = 500 if fate == "lost" else 503
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
@@ -52,15 +54,20 @@ class Api:
 
     def __init__(self, store: MemoryEventStore, plan: dict[int, str]) -> None:
         self.store = store
-        self.failing = Failing(create_app(store, Gateway(NoOwners(), 4, httpx.AsyncClient()), lambda: NOW), plan)
+        self.failing = Failing(plan)
         self.url = ""
+
+    async def serve(self, server: uvicorn.Server) -> None:
+        async with new_client() as workers:
+            self.failing.app = create_app(self.store, Gateway(NoOwners(), 4, workers), lambda: NOW)
+            await server.serve()
 
 
 @contextmanager
 def serving(plan: dict[int, str] | None = None) -> Iterator[Api]:
     api = Api(MemoryEventStore(), plan or {})
     server = uvicorn.Server(uvicorn.Config(api.failing, port=0, lifespan="off", log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(api.serve(server)), daemon=True)
     thread.start()
     give_up_at = time.monotonic() + START_LIMIT
     while not server.started:

@@ -13,7 +13,7 @@ from app.domain.events import Event
 from app.eventstore.memory import MemoryEventStore
 from app.eventstore.port import StoreUnavailableError
 from app.web.api import create_app
-from app.web.gateway import Gateway
+from app.web.gateway import Gateway, new_client
 from app.web.models import OrderBody, ProblemBody
 from app.web.owners import Owners
 from app.web.problem import MEDIA_TYPE
@@ -48,7 +48,7 @@ def store() -> Store:
 
 @pytest.fixture
 async def api(store: Store) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient() as workers:
+    async with new_client() as workers:
         app = create_app(store, Gateway(NoOwners(), 4, workers), lambda: NOW)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:

@@ -1,16 +1,15 @@
 """The gateway asks the owner of a row, follows it when it moves, and never answers for it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 
-import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 from starlette.responses import Response
-from starlette.routing import Route
 
 from app.web import gateway as gateways
-from app.web.gateway import Gateway
+from app.web.gateway import Gateway, new_client
 from app.web.owners import Owner, Owners, loopback_only, no_link_local, worker_at
 from app.web.problem import MEDIA_TYPE, Problem, ProblemError
 from app.web.views import VIEWS, partition_of
@@ -21,7 +20,7 @@ PARTITIONS = 4
 VIEW = next(view for view in VIEWS if view.name == "product-demand")
 PARAMS = {"sku": "white heart"}
 PARTITION = partition_of("white heart", PARTITIONS)
-ONE, TWO = Owner("one", "http://127.0.0.1:7001"), Owner("two", "http://127.0.0.1:7002")
+DEAD = Owner("dead", "http://127.0.0.1:1")
 NOT_ACTIVE = Problem("NOT_ACTIVE", "ask two")
 
 
@@ -29,13 +28,12 @@ class Worker:
     """Answers what it is told to, and notes what it was asked."""
 
     def __init__(self, body: bytes, status: int = 200, form: str = "application/json; charset=utf-8") -> None:
-        self.answer = Response(body, status, media_type=form)
-        self.asked: list[Request] = []
-        self.app = Starlette(routes=[Route("/{path:path}", self._serve)])
+        self.body, self.status, self.headers = body, status, {"content-type": form}
+        self.asked: list[web.BaseRequest] = []
 
-    async def _serve(self, request: Request) -> Response:
+    async def serve(self, request: web.BaseRequest) -> web.Response:
         self.asked.append(request)
-        return self.answer
+        return web.Response(body=self.body, status=self.status, headers=self.headers)
 
 
 class Directory:
@@ -53,11 +51,24 @@ class Directory:
         return self.known[0]
 
 
-def gateway(directory: Directory, workers: Mapping[Owner, Worker]) -> Gateway:
-    mounts = {owner.url: httpx.ASGITransport(worker.app) for owner, worker in workers.items()}
-    # all other addresses: nobody listens
-    nobody = httpx.AsyncHTTPTransport()
-    return Gateway(directory, PARTITIONS, httpx.AsyncClient(transport=nobody, mounts=mounts, trust_env=False))
+Start = Callable[[Worker], Awaitable[Owner]]
+
+
+async def read(directory: Directory) -> Response:
+    async with new_client() as client:
+        return await Gateway(directory, PARTITIONS, client).read(VIEW, PARAMS)
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Serves a worker at an address of its own, until the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        async def started(worker: Worker) -> Owner:
+            server = await stack.enter_async_context(RawTestServer(worker.serve))
+            return Owner("one", f"http://{server.host}:{server.port}")
+
+        yield started
 
 
 @pytest.fixture(autouse=True)
@@ -66,65 +77,68 @@ def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateways, "PAUSE_SECONDS", 0.01)
 
 
-async def test_the_owners_answer_is_handed_on_unchanged() -> None:
+async def test_the_owners_answer_is_handed_on_unchanged(start: Start) -> None:
     worker = Worker(b'{"sku": "white heart",  "orders": 3}')
-    answer = await gateway(Directory({PARTITION: ONE}), {ONE: worker}).read(VIEW, PARAMS)
-    assert (answer.status_code, answer.body) == (200, worker.answer.body)
-    assert worker.asked[0].scope["path"] == "/views/products/white heart/demand"
+    answer = await read(Directory({PARTITION: await start(worker)}))
+    assert (answer.status_code, answer.body) == (200, worker.body)
+    assert worker.asked[0].path == "/views/products/white heart/demand"
 
 
-async def test_a_row_that_does_not_exist_is_the_owners_word() -> None:
+async def test_a_row_that_does_not_exist_is_the_owners_word(start: Start) -> None:
     missing = Problem("DOES_NOT_EXIST", "no such product")
-    worker = Worker(missing.body(), 404, MEDIA_TYPE)
-    answer = await gateway(Directory({PARTITION: ONE}), {ONE: worker}).read(VIEW, PARAMS)
+    answer = await read(Directory({PARTITION: await start(Worker(missing.body(), 404, MEDIA_TYPE))}))
     assert (answer.status_code, answer.body) == (404, missing.body())
     assert answer.headers["content-type"] == MEDIA_TYPE
 
 
-async def test_a_row_that_moved_is_followed() -> None:
+async def test_a_row_that_moved_is_followed(start: Start) -> None:
     old, new = Worker(NOT_ACTIVE.body(), 503, MEDIA_TYPE), Worker(b"{}")
-    directory = Directory({PARTITION: ONE}, {PARTITION: TWO})
-    answer = await gateway(directory, {ONE: old, TWO: new}).read(VIEW, PARAMS)
+    answer = await read(Directory({PARTITION: await start(old)}, {PARTITION: await start(new)}))
     assert answer.body == b"{}"
     assert (len(old.asked), len(new.asked)) == (1, 1)
 
 
-async def test_a_dead_worker_is_asked_no_longer_than_it_is_listed() -> None:
-    new = Worker(b"{}")
-    directory = Directory({PARTITION: Owner("dead", "http://127.0.0.1:1")}, {PARTITION: TWO})
-    assert (await gateway(directory, {TWO: new}).read(VIEW, PARAMS)).body == b"{}"
+async def test_a_dead_worker_is_asked_no_longer_than_it_is_listed(start: Start) -> None:
+    directory = Directory({PARTITION: DEAD}, {PARTITION: await start(Worker(b"{}"))})
+    assert (await read(directory)).body == b"{}"
 
 
-async def test_another_program_at_the_address_of_a_worker_is_not_believed() -> None:
+async def test_another_program_at_the_address_of_a_worker_is_not_believed(start: Start) -> None:
     stranger, new = Worker(b"<html>hello</html>", 200, "text/html"), Worker(b"{}")
-    directory = Directory({PARTITION: ONE}, {PARTITION: TWO})
-    assert (await gateway(directory, {ONE: stranger, TWO: new}).read(VIEW, PARAMS)).body == b"{}"
+    assert (await read(Directory({PARTITION: await start(stranger)}, {PARTITION: await start(new)}))).body == b"{}"
 
 
-async def test_a_redirect_of_a_worker_is_not_followed() -> None:
-    astray, target = Worker(b"", 302), Worker(b"{}")
-    astray.answer.headers["location"] = f"{TWO.url}/elsewhere"
+async def test_a_redirect_of_a_worker_is_not_followed(start: Start) -> None:
+    target = Worker(b"{}")
+    astray = Worker(b"", 302)
+    astray.headers["location"] = (await start(target)).url
+    directory = Directory({PARTITION: await start(astray)})
     with pytest.raises(ProblemError, match="one does not answer"):
-        await gateway(Directory({PARTITION: ONE}), {ONE: astray, TWO: target}).read(VIEW, PARAMS)
+        await read(directory)
     assert target.asked == []
 
 
-@pytest.mark.parametrize("owners", [{}, {PARTITION: ONE}, {(PARTITION + 1) % PARTITIONS: ONE}])
-async def test_without_an_active_owner_the_answer_is_not_active(owners: Mapping[int, Owner]) -> None:
-    directory = Directory(owners)
+@pytest.mark.parametrize("place", [None, PARTITION, (PARTITION + 1) % PARTITIONS])
+async def test_without_an_active_owner_the_answer_is_not_active(start: Start, place: int | None) -> None:
+    one = await start(Worker(NOT_ACTIVE.body(), 503, MEDIA_TYPE))
+    directory = Directory({} if place is None else {place: one})
     with pytest.raises(ProblemError) as caught:
-        await gateway(directory, {ONE: Worker(NOT_ACTIVE.body(), 503, MEDIA_TYPE)}).read(VIEW, PARAMS)
+        await read(directory)
     problem = caught.value.problem
     assert (problem.code, problem.status, problem.headers) == ("NOT_ACTIVE", 503, {"Retry-After": "1"})
-    assert problem.extras.get("owner") == (ONE.url if PARTITION in owners else None)
+    assert problem.extras.get("owner") == (one.url if place == PARTITION else None)
     assert directory.asked_again > 0
 
 
-async def test_nothing_that_a_client_sends_reaches_a_worker_but_the_row_it_wants() -> None:
+async def test_a_worker_is_asked_for_the_row_and_told_nothing_else(start: Start) -> None:
     worker = Worker(b"{}")
-    await gateway(Directory({PARTITION: ONE}), {ONE: worker}).read(VIEW, PARAMS)
-    assert not {"authorization", "cookie", "x-forwarded-for"} & set(worker.asked[0].headers)
-    assert worker.asked[0].scope["query_string"] == b""
+    worker.headers["set-cookie"] = "theirs=1"
+    owner = await start(worker)
+    async with new_client() as client:
+        for _ in range(2):
+            await Gateway(Directory({PARTITION: owner}), PARTITIONS, client).read(VIEW, PARAMS)
+    assert [{name.lower() for name in asked.headers} for asked in worker.asked] == [{"host", "accept"}] * 2
+    assert worker.asked[0].query_string == ""
 
 
 @pytest.mark.parametrize(
