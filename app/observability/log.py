@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import Processor
 
 # what these say at info is about their own insides
-QUIET = ("aiokafka", "asyncio", "faust", "httpcore", "httpx", "mode", "uvicorn")
+QUIET = ("aiokafka", "asyncio", "faust", "mode", "uvicorn")
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

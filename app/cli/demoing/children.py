@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import aiohttp
 
 from app.config import Settings, dump
 from app.embedded import processes
@@ -64,7 +64,7 @@ class Children:
         """Return when every one answers that it is ready; a `SetupError` shows the log of one that cannot be."""
         for child in self.all:
             await asyncio.to_thread(child.start)
-        async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as client:
             await asyncio.gather(*[_ready(client, child) for child in self.all])
 
     async def watch(self, on_change: Callable[[], None]) -> None:
@@ -86,7 +86,7 @@ class Children:
         return {child.name: child.process.pid for child in self.all if child.process is not None}
 
 
-async def _ready(client: httpx.AsyncClient, child: Child) -> None:
+async def _ready(client: aiohttp.ClientSession, child: Child) -> None:
     deadline = time.monotonic() + READY_S
     while True:
         code = child.ended_with()
@@ -94,8 +94,9 @@ async def _ready(client: httpx.AsyncClient, child: Child) -> None:
             why = f"is not ready after {READY_S:.0f} s" if code is None else f"ended with code {code}"
             raise SetupError(f"{child.name} {why}; the end of {child.log}:\n{processes.tail(child.log)}")
         try:
-            if (await client.get(f"{child.url}/readyz")).status_code == httpx.codes.OK:
-                return
-        except httpx.HTTPError:
+            async with client.get(f"{child.url}/readyz") as answer:
+                if answer.ok:
+                    return
+        except (aiohttp.ClientError, TimeoutError):
             pass
         await asyncio.sleep(0.1)
