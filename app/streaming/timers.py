@@ -63,8 +63,10 @@ class Timers:
         holds the others."""
         taken: list[TimerRow] = []
         while len(taken) < most and (due := self.next_due()) is not None and due <= until:
-            _, key = heapq.heappop(self._queue)
-            timer = self._table.get(key)
+            first = heapq.heappop(self._queue)
+            while self._queue and self._queue[0] == first:  # set twice for the same time
+                heapq.heappop(self._queue)
+            timer = self._table.get(first[1])
             if timer is not None:
                 taken.append(timer)
         return taken

@@ -7,6 +7,28 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+# Methods of Faust that a subclass of ours replaces though they are private, by their class.
+REPLACED = {
+    # Faust's loop between its consumer and its agents: ours takes batches from librdkafka
+    "faust.transport.consumer:Consumer": ("_drain_messages",),
+    # its recovery from changelogs: tasks restore themselves
+    "faust.tables.recovery:Recovery": ("_restart_recovery", "_slurp_changelogs", "_publish_stats"),
+    # rows by key and partition: they are the tasks', and these must not be asked for
+    "faust.stores.base:SerializedStore": (
+        "_get",
+        "_set",
+        "_del",
+        "_clear",
+        "_contains",
+        "_iteritems",
+        "_iterkeys",
+        "_itervalues",
+        "_size",
+    ),
+}
+# And those that it calls: letting the streams flow is all that is left of the recovery.
+CALLED = {"faust.tables.recovery:Recovery": ("_resume_streams",)}
+
 
 def is_joined(thread: Any) -> bool:
     """Whether the membership client runs already: `ConsumerThread._consumer`, set once it has started."""
@@ -67,11 +89,6 @@ class _Watched:
 def is_stopped(service: Any) -> bool:
     """Whether a service was asked to stop: `Service._stopped`, as Faust's own fetch loop asks."""
     return bool(service._stopped.is_set())
-
-
-async def start_fetcher(app: Any) -> None:
-    """`App._fetcher`: Faust's recovery starts it once streams may flow, and so must ours."""
-    await app._fetcher.maybe_start()
 
 
 async def crash_of(app: Any) -> None:

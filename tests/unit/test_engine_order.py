@@ -1,0 +1,144 @@
+"""Parking, timers and delays against the simplest model of each."""
+
+from collections import deque
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.streaming.delayed import Delayed
+from app.streaming.driver import MemoryStore
+from app.streaming.parking import BLOCKED, PARKED, Parking
+from app.streaming.record import Record, RecordBatch
+from app.streaming.table import TaskTable
+from app.streaming.timers import Timers, timer_key, timer_table
+
+
+class Wake(msgspec.Struct, frozen=True):
+    key: str
+    name: str
+    due_at: int
+
+
+def record(offset: int, key: bytes = b"k", at_ms: int = 0) -> Record:
+    return Record("in", 0, offset, at_ms, key, str(offset).encode(), [("h", None)])
+
+
+class Parked:
+    """A parking that is written to its store and opened again between any two steps."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+        self._tables = TaskTable(BLOCKED, "blocked"), TaskTable(PARKED, "parked")
+        self.reopen()
+
+    def reopen(self) -> None:
+        for table in self._tables:
+            self._store.write({table.spec.prefix + key: row for key, row in table.snapshot().items()})
+            table.open(self._store)
+        self.parking = Parking(*self._tables)
+        blocked = self._store.scan(BLOCKED.prefix)
+        self.parking.open((key[len(BLOCKED.prefix) :], BLOCKED.decode(row)) for key, row in blocked)
+
+    def rows(self) -> int:
+        self.reopen()
+        return len(list(self._store.scan(b"")))
+
+
+@given(st.lists(st.sampled_from(["arrive", "arrive", "succeed", "fail", "reopen"]), max_size=40))
+def test_records_of_a_key_are_handled_in_the_order_they_came(steps: list[str]) -> None:
+    """Whatever fails and however often the task begins anew, and nothing is left when all is handled."""
+    parked = Parked()
+    parked.parking.block(b"k", record(0), attempt=2)
+    waiting = deque([record(0)])
+    arrived = 1
+    for step in steps:
+        parking, head = parked.parking, waiting[0] if waiting else None
+        if step == "arrive":
+            if b"k" in parking.blocked:
+                parking.park(record(arrived))
+                waiting.append(record(arrived))
+                arrived += 1
+        elif step == "reopen":
+            parked.reopen()
+        elif head is not None:
+            taken = parking.take(b"k")
+            assert taken is None or taken == head
+            if taken is None:
+                assert parking.is_head(head, attempt=2)
+                assert not parking.is_head(head, attempt=1)
+            if step == "succeed":
+                parking.succeeded(b"k")
+                waiting.popleft()
+            else:
+                parking.block(b"k", head, attempt=2)
+    while waiting:
+        taken = parked.parking.take(b"k")
+        assert taken is None or taken == waiting[0]
+        parked.parking.succeeded(b"k")
+        waiting.popleft()
+    assert b"k" not in parked.parking.blocked
+    assert parked.rows() == 0
+
+
+def test_keys_that_contain_each_other_are_parked_apart() -> None:
+    parked = Parked()
+    for key in (b"k", b"kk", b"k\x00", b""):
+        parked.parking.block(key, record(0, key), attempt=2)
+        parked.parking.park(record(1, key))
+        parked.parking.succeeded(key)
+    for key in (b"k", b"kk", b"k\x00", b""):
+        assert parked.parking.take(key) == record(1, key)
+
+
+timers_set = st.lists(st.builds(Wake, st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 9)), max_size=20)
+
+
+@given(timers_set, st.integers(0, 9), st.integers(1, 4))
+def test_due_timers_come_in_order_and_the_last_of_a_name_counts(wakes: list[Wake], until: int, most: int) -> None:
+    """Before and after the task has begun anew."""
+    table = TaskTable(timer_table(Wake), "timers")
+    table.open(MemoryStore())
+    timers = Timers(table)
+    for wake in wakes:
+        timers.set(wake)
+    last = {timer_key(wake): wake for wake in wakes}
+    due = sorted((wake.due_at, key) for key, wake in last.items() if wake.due_at <= until)
+    taken = timers.take_due(until, most)
+    assert [(wake.due_at, timer_key(wake)) for wake in taken] == due[:most]
+    assert all(timers.is_set(wake) for wake in taken)
+    again = Timers(table)
+    again.open(iter(last.items()))
+    assert [(wake.due_at, timer_key(wake)) for wake in again.take_due(until, 99)] == due
+
+
+def test_a_held_timer_is_not_due_until_its_key_is_released() -> None:
+    """So a blocked key costs nothing, however long it is blocked."""
+    table = TaskTable(timer_table(Wake), "timers")
+    table.open(MemoryStore())
+    timers = Timers(table)
+    timers.set(Wake("a", "x", 1))
+    (taken,) = timers.take_due(5, 9)
+    timers.hold(taken)
+    assert timers.next_due() is None
+    timers.release(b"other")
+    assert timers.next_due() is None
+    timers.release(b"a")
+    assert timers.take_due(5, 9) == [taken]
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.lists(st.integers(0, 200), max_size=20))
+def test_a_delayed_source_gives_out_nothing_early_and_all_of_it_in_order(stamps: list[int], clock: list[int]) -> None:
+    """A stamp from the future counts as now: it holds nobody up."""
+    delayed = Delayed("retry", 100)
+    delayed.open(0)
+    records = [record(offset, at_ms=stamp) for offset, stamp in enumerate(stamps)]
+    delayed.take(RecordBatch.of("retry", 0, 0, len(records) + 1, records), now_ms=40)
+    given_out: list[Record] = []
+    for now_ms in sorted(clock):
+        for due in delayed.due(now_ms):
+            assert min(due.timestamp_ms, 40) + 100 <= now_ms
+            given_out.append(due)
+        assert delayed.position == (len(given_out) if len(delayed) else len(records) + 1)
+    given_out += delayed.due(200)
+    assert given_out == records

@@ -1,0 +1,107 @@
+"""The store of a task on disk, and the table over it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.streaming.driver import MemoryStore
+from app.streaming.errors import StoreInUseError, TooLargeError
+from app.streaming.store import Store, open_store
+from app.streaming.table import TableSpec, TaskTable, key_prefix, row_key
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    text: str
+
+
+ROWS = TableSpec("rows", Row, limit=20)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "store")
+    yield store
+    store.close()
+
+
+def test_rows_and_positions_are_there_after_it_was_opened_again(tmp_path: Path) -> None:
+    """Positions never move back."""
+    first = Store(tmp_path / "store")
+    first.write({b"a": b"1", b"b": b"2"}, {"log": 7})
+    first.write({b"a": None}, {"log": 5, "other": 3})
+    first.close()
+    again = Store(tmp_path / "store")
+    assert again.get_many([b"a", b"b"]) == [None, b"2"]
+    assert again.positions.changelogs == {"log": 7, "other": 3}
+    again.close()
+
+
+def test_a_scan_is_of_its_prefix_alone(store: Store) -> None:
+    store.write({b"a\x00": b"1", b"a\x00k": b"2", b"a\x01": b"3", b"b": b"4"}, {})
+    assert [key for key, _ in store.scan(b"a\x00")] == [b"a\x00", b"a\x00k"]
+    assert [key for key, _ in store.scan(b"a\x00", after=b"a\x00")] == [b"a\x00k"]
+
+
+def test_it_is_open_in_one_place_at_a_time(store: Store) -> None:
+    with pytest.raises(StoreInUseError, match="ORDERFLOW_DATA"):
+        open_store(store.path)
+
+
+def test_a_store_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:
+    first = Store(tmp_path / "store")
+    first.write({b"a": b"1"}, {"log": 7})
+    first.close()
+    (tmp_path / "store" / "CURRENT").write_text("no manifest\n")
+    again = open_store(tmp_path / "store")
+    assert again.get(b"a") is None
+    assert again.positions.changelogs == {}
+    again.close()
+
+
+parts = st.lists(st.text(max_size=5), min_size=1, max_size=3).map(tuple)
+
+
+@given(parts, parts)
+def test_keys_differ_when_their_parts_do(left: tuple[str, ...], right: tuple[str, ...]) -> None:
+    assert (row_key(left) == row_key(right)) == (left == right) or len(left) != len(right)
+    assert row_key((*left, "x")).startswith(key_prefix(left))
+
+
+def table() -> tuple[TaskTable[Row], MemoryStore]:
+    store = MemoryStore()
+    made = TaskTable(ROWS, "log")
+    made.open(store)
+    return made, store
+
+
+def test_changes_after_a_snapshot_belong_to_the_next() -> None:
+    rows, _ = table()
+    rows.put(b"a", Row("1"))
+    first = rows.snapshot()
+    rows.put(b"a", Row("2"))
+    rows.delete(b"b")
+    assert first == {b"a": ROWS.encode(Row("1"))}
+    assert rows.get(b"a") == Row("2")
+    assert rows.snapshot() == {b"a": ROWS.encode(Row("2")), b"b": None}
+
+
+def test_what_is_not_committed_is_gone_when_it_is_opened_again() -> None:
+    rows, store = table()
+    store.write({ROWS.prefix + b"a": ROWS.encode(Row("old"))})
+    rows.put(b"a", Row("new"))
+    rows.open(store)
+    assert rows.get(b"a") == Row("old")
+    assert rows.dirty == {}
+
+
+def test_a_row_over_the_limit_changes_nothing() -> None:
+    """Its key counts too: both go into one record of the changelog."""
+    rows, _ = table()
+    with pytest.raises(TooLargeError, match="the limit is 20"):
+        rows.put(b"key", Row("x" * 17))
+    assert rows.get(b"key") is None
+    assert rows.dirty == {}

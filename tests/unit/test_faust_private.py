@@ -1,0 +1,128 @@
+"""The private names that the engine relies on are where it looks for them: red when an upgrade moves one."""
+
+import ast
+import asyncio
+import inspect
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from mode import Service
+
+import app.streaming.faust
+from app.streaming.faust import private, tables, transport
+
+FAUST = Path(app.streaming.faust.__file__).parent
+
+
+def resolved(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
+
+
+OURS = {
+    "faust.transport.consumer:Consumer": transport.Consumer,
+    "faust.tables.recovery:Recovery": tables.NoRecovery,
+    "faust.stores.base:SerializedStore": tables.Store,
+}
+
+
+@pytest.mark.parametrize("place", private.REPLACED)
+def test_what_ours_replaces_is_there_to_be_replaced(place: str) -> None:
+    for name in private.REPLACED[place]:
+        assert callable(getattr(resolved(place), name))
+        assert getattr(OURS[place], name) is not getattr(resolved(place), name)
+
+
+@pytest.mark.parametrize("place", private.CALLED)
+def test_what_ours_calls_is_there(place: str) -> None:
+    for name in private.CALLED[place]:
+        assert getattr(OURS[place], name) is getattr(resolved(place), name)
+
+
+def test_the_membership_thread_shows_its_client_once_it_has_started() -> None:
+    assert AIOKafkaConsumerThread._consumer is None
+    assert private.is_joined(AIOKafkaConsumerThread) is False
+
+
+@pytest.mark.anyio
+async def test_a_member_that_takes_nothing_is_not_idle_for_aiokafka() -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
+    try:
+        subscription = consumer._subscription
+        before = subscription.fetcher_idle_time
+        await asyncio.sleep(0)
+        private.touch_poll(_Thread(consumer))
+        assert subscription.fetcher_idle_time < before + 1
+        assert "fetcher_idle_time" in inspect.getsource(GroupCoordinator._heartbeat_routine)
+    finally:
+        await consumer.stop()
+
+
+class _Thread:
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+
+class _Coordinator:
+    def __init__(self, answer: bool) -> None:
+        self.answer = answer
+
+    async def _do_heartbeat(self) -> bool:
+        return self.answer
+
+
+class _Client:
+    def __init__(self, coordinator: _Coordinator) -> None:
+        self._coordinator = coordinator
+
+
+@pytest.mark.anyio
+async def test_heartbeats_are_watched_where_aiokafka_makes_them() -> None:
+    """It calls them by this name, and keeps its coordinator under that one."""
+    assert "self._do_heartbeat()" in inspect.getsource(GroupCoordinator._heartbeat_routine)
+    assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer)
+    heartbeats, coordinator = private.Heartbeats(), _Coordinator(answer=True)
+    assert not heartbeats.are_within(10.0)
+    heartbeats.joined(_Thread(_Client(coordinator)))
+    assert heartbeats.are_within(10.0)
+    heartbeats.acknowledged_at = float("-inf")
+    coordinator.answer = False
+    assert not heartbeats.are_within(10.0)
+    await coordinator._do_heartbeat()
+    assert heartbeats.are_within(10.0) is False
+    coordinator.answer = True
+    await coordinator._do_heartbeat()
+    assert heartbeats.are_within(10.0)
+    heartbeats.leaving()
+    assert not heartbeats.are_within(10.0)
+
+
+@pytest.mark.anyio
+async def test_services_say_that_they_stop_or_crash_where_we_look() -> None:
+    service = Service()
+    assert not private.is_stopped(service)
+    await service.crash(RuntimeError("told"))
+    with pytest.raises(RuntimeError, match="told"):
+        await private.crash_of(service)
+    await service.stop()
+    assert private.is_stopped(service)
+
+
+def test_private_names_are_touched_in_one_module_only() -> None:
+    """Attributes that begin with an underscore, of anything but our own `self`, stand in `private`."""
+    found = [
+        f"{path.name}: {node.attr}"
+        for path in FAUST.glob("*.py")
+        if path.name != "private.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    ]
+    assert found == ["process.py: _exit"]  # os._exit
