@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from app.streaming.record import Record, RecordBatch
 
 BATCH = 1000
-WAIT_S = 0.05
+WAIT_S = 0.1
 ENDS_S = 0.1
 
 Place: TypeAlias = tuple[str, int]

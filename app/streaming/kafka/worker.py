@@ -22,6 +22,7 @@ from app.streaming.topology import Topology
 log = logger(__name__)
 
 TURN_S = 0.02
+IDLE_TURN_S = 0.1  # when nothing is under way; a batch that comes ends it at once
 SOONEST_S = 0.025  # between two checkpoints of a task
 POSITIONS_ONLY_S = 0.5
 BACKLOG_HIGH, BACKLOG_LOW = 4000, 1000
@@ -93,7 +94,7 @@ class Worker:
             self._turn_all()
             self._work.clear()
             try:
-                async with asyncio.timeout(TURN_S):
+                async with asyncio.timeout(TURN_S if self._is_busy() else IDLE_TURN_S):
                     await self._work.wait()
             except TimeoutError:
                 continue
@@ -165,6 +166,10 @@ class Worker:
                 elif task.timers_wait_for_ends():
                     self._spawn(owned, self._timer_ends(owned))
             self._hold_what_waits(task)
+
+    def _is_busy(self) -> bool:
+        tasks = [owned.task for owned in self.owned.values()]
+        return any(task.is_dirty() or task.runner.in_flight() or task.parking.draining for task in tasks)
 
     def _hold_what_waits(self, task: Task) -> None:
         waiting = {topic: task.runner.backlog() for topic in self.topology.sources}
