@@ -1,0 +1,48 @@
+"""Every command of every page is run, or its arguments are held against what takes them."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, Block, blocks, pages
+from tests.docs.running import Demo
+from tests.docs.test_new_projection import PAGE as NEW_PROJECTION
+
+SHOWN = {"text", "mermaid"}
+MAKE = re.compile(r"(?:^|`)make (?P<target>[a-z]+)(?: ARGS=\"(?P<arguments>[^\"]*)\")?", re.MULTILINE)
+
+
+def commands(page: Path) -> list[str]:
+    """The shell's blocks, without the lines that call `make`."""
+    texts = [block.text for block in blocks(page) if block.language == "sh"]
+    return [re.sub(r"^make .*\n", "", text, flags=re.MULTILINE) for text in texts]
+
+
+def makes(page: Path) -> list[re.Match[str]]:
+    """What the page asks `make` for, in a block or in a sentence."""
+    return list(MAKE.finditer(page.read_text()))
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if page != NEW_PROJECTION], ids=lambda page: page.name)
+def test_the_commands_of_a_page_work_one_after_another(page: Path, demo: Demo) -> None:
+    """Those of `make` aside; the page about a new projection has a test of its own."""
+    for text in commands(page):
+        demo.terminal.run(text)
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_a_page_holds_only_blocks_that_are_followed_or_shown(page: Path) -> None:
+    def is_followed(block: Block) -> bool:
+        return block.language in SHOWN | {"sh"} or (page == NEW_PROJECTION and bool(block.names))
+
+    assert [block for block in blocks(page) if not is_followed(block)] == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_what_pages_ask_make_for_exists_and_takes_the_arguments(page: Path, demo: Demo) -> None:
+    for asked in makes(page):
+        subprocess.run(["make", "--dry-run", asked["target"]], cwd=ROOT, check=True, capture_output=True)
+        if asked["target"] == "demo":
+            demo.terminal.run(f".venv/bin/orderflow demo {asked['arguments'] or ''} --help")

@@ -1,0 +1,56 @@
+"""What pages list is what there is."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from app.cli import GROUPS
+from app.config import Settings
+from app.streaming.topology import Topology
+from tests.docs.pages import ROOT, pages
+from topologies import catalogue
+
+README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+INNER = {"blocked", "parked", "timers"}
+
+
+def first_cells(text: str, heading: str) -> list[str]:
+    """The code in the first cells of the table under a heading (up to the next heading)."""
+    section = text.split(f"{heading}\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(r"^\| `([^`]*)`", section, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_table_of_commands_has_every_command() -> None:
+    named = {cell.split()[0] for cell in first_cells(README, "## Commands")}
+    assert named == set(GROUPS) | {"orderflow"}
+
+
+def test_every_dependency_has_its_reason() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.split(r"[\[=<>~]", dependency)[0] for dependency in declared}
+    assert set(first_cells(ARCHITECTURE, "## Dependencies")) == names
+
+
+def test_every_folder_of_the_product_is_described() -> None:
+    packages = {f"app/{path.parent.name}" for path in (ROOT / "app").glob("*/__init__.py")}
+    cells = first_cells(ARCHITECTURE.split("## The way of one order")[0], "## The parts")
+    assert set(cells) == packages | {"topologies", "schemas"}
+
+
+@pytest.mark.parametrize("topology", catalogue.build_all(Settings()), ids=lambda topology: topology.name)
+def test_the_table_of_topologies_says_what_each_one_has(topology: Topology) -> None:
+    [row] = re.findall(rf"^\| `{topology.name}` \|(.*)\|$", ARCHITECTURE, re.MULTILINE)
+    reads, tables, writes = row.split(" | ")
+    assert set(re.findall("`(.*?)`", tables)) == set(topology.tables) - INNER
+    assert set(re.findall("`(.*?)`", writes)) == set(topology.outputs)
+    events = {topic for topic in topology.sources if topic.endswith(".events")}
+    assert set(re.findall("`(.*?)`", reads)) == events or (len(events), "the four" in reads) == (4, True)
