@@ -99,5 +99,4 @@ class PostgresEventStore:
         await self._group.stop(LIMIT_SECONDS)
         self._notifier.cancel()
         await asyncio.gather(self._notifier, return_exceptions=True)
-        for session in self._sessions:
-            await session.close()
+        await asyncio.gather(*[session.close() for session in self._sessions])

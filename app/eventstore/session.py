@@ -12,6 +12,7 @@ from app.eventstore.arrays import register_arrays
 from app.eventstore.port import StoreUnavailableError
 
 Rows: TypeAlias = list[tuple[Any, ...]]
+Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 
 # the server gives up this much earlier than the client, so that its answer says why
 _MARGIN_S = 1.0
@@ -35,7 +36,8 @@ class Session:
         # a rival holds a stream for the time of one statement, unless it hangs
         self._conninfo = conninfo(dsn, name, statement_timeout=server_ms, lock_timeout=server_ms // 2)
         self._limit_seconds = limit_seconds
-        self._connection: AsyncConnection[tuple[Any, ...]] | None = None
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[Connection] | None = None
         self._turn = asyncio.Lock()
 
     async def run(self, statement: str, parameters: Sequence[object] = ()) -> Rows:
@@ -63,15 +65,29 @@ class Session:
                 reused = False
 
     async def _execute(self, statement: str, parameters: Sequence[object]) -> Rows:
-        if self._connection is None:
-            self._connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
-            self._connection.prepare_threshold = 0
-            register_arrays(self._connection)
-        async with self._connection.cursor(binary=True) as cursor:
+        connection = self._connection or await self._opened()
+        async with connection.cursor(binary=True) as cursor:
             await cursor.execute(statement, parameters)
             return await cursor.fetchall() if cursor.description else []
 
+    async def _opened(self) -> Connection:
+        """A connect that is cancelled stays open at the server for a minute. So it runs on its own, and when who waits
+        for it is cancelled, the next statement takes over what came of it, or `close` does."""
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.create_task(self._connect())
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> Connection:
+        connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
+        connection.prepare_threshold = 0
+        register_arrays(connection)
+        self._connection = connection
+        return connection
+
     async def close(self) -> None:
+        """Within the limit of a connect, if one is under way."""
+        if self._connecting is not None:
+            await asyncio.gather(self._connecting, return_exceptions=True)
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
