@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.cli.listening import listen
 from app.config import Settings, load
-from app.errors import SetupError
 from app.eventstore import backlog
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
@@ -35,16 +35,8 @@ def relay() -> None:
     running = Relay(settings.postgres, lambda shard: Publisher(settings.kafka, GROUP, ORDERS_EVENTS, shard))
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: running.stop())
-    threading.Thread(target=_serve, args=(settings, running, _listen(settings)), daemon=True).start()
+    threading.Thread(target=_serve, args=(settings, running, listen(settings)), daemon=True).start()
     running.run()
-
-
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        return socket.create_server((settings.host, settings.port))
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        raise SetupError(f"nothing can listen on {where}: {error}; choose another ORDERFLOW_PORT") from None
 
 
 def _serve(settings: Settings, running: Relay, listening: socket.socket) -> None:

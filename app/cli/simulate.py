@@ -1,12 +1,12 @@
 """`orderflow simulate`: the parties of the outside world, each on `ORDERFLOW_HOST`:`ORDERFLOW_PORT`."""
 
-import socket
 import sqlite3
 import time
 
 import typer
 import uvicorn
 
+from app.cli.listening import listen
 from app.config import Settings, load
 from app.errors import SetupError
 from app.observability.log import setup
@@ -45,7 +45,7 @@ def _serve(party: Party) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    with _listen(settings) as listening:
+    with listen(settings) as listening:
         uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -55,14 +55,3 @@ def _open_ledger(party: Party, settings: Settings) -> Ledger:
         return Ledger(path)
     except (OSError, sqlite3.Error) as error:
         raise SetupError(f"the ledger {path} cannot be opened: {error}; mend ORDERFLOW_DATA") from None
-
-
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        listening = socket.create_server((settings.host, settings.port))
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        raise SetupError(f"nothing can listen on {where}: {error}; choose another ORDERFLOW_PORT") from None
-    # inherited by what it accepts: asyncio leaves it out here, and answers would then wait 40 ms for an ACK
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening

@@ -1,16 +1,11 @@
 """Measures what is not yet published, whoever owns the shards, at the moment when somebody asks."""
 
 import psycopg
-from prometheus_client import Gauge
 
 from app.eventstore.session import conninfo
-from app.observability.metrics import RELAY_LAG
+from app.observability.metrics import RELAY_BACKLOG, RELAY_LAG
 
 MOST_ROWS = 100_000
-
-RELAY_BACKLOG = Gauge(
-    "orderflow_relay_backlog_rows", f"Outbox rows not yet published; at most {MOST_ROWS} are counted.", ("shard",)
-)
 
 BACKLOG = """
 select p.shard, b.waiting, b.oldest_s

@@ -21,6 +21,7 @@ APPEND_BATCH = Histogram("orderflow_append_batch_commands", "Commands in one app
 APPEND_SECONDS = Histogram("orderflow_append_seconds", "Time of one append statement.", buckets=_FAST)
 RELAYED = Counter("orderflow_relay_events_total", "Events published from the outbox.", ("shard",))
 RELAY_LAG = Gauge("orderflow_relay_lag_seconds", "Age of the oldest outbox row not yet published.", ("shard",))
+RELAY_BACKLOG = Gauge("orderflow_relay_backlog_rows", "Outbox rows not yet published, 100,000 at most.", ("shard",))
 
 # tasks
 RECORDS = Counter("orderflow_task_records_total", "Records processed.", ("group", "topic"))
