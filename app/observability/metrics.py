@@ -24,12 +24,12 @@ RELAY_LAG = Gauge("orderflow_relay_lag_seconds", "Age of the oldest outbox row n
 RELAY_BACKLOG = Gauge("orderflow_relay_backlog_rows", "Outbox rows not yet published, 100,000 at most.", ("shard",))
 
 # tasks
-RECORDS = Counter("orderflow_task_records_total", "Records processed.", ("group", "topic"))
-TASK_LAG = Gauge("orderflow_task_lag_records", "Records not yet processed.", ("group", "partition"))
+RECORDS = Counter("orderflow_task_records_total", "Records taken, again after a reset.", ("group", "topic"))
+TASK_LAG = Gauge("orderflow_task_lag_records", "Records behind the committed positions.", ("group", "partition"))
 CHECKPOINTS = Counter("orderflow_checkpoints_total", "Checkpoints, by outcome.", ("group", "outcome"))
 CHECKPOINT_SECONDS = Histogram("orderflow_checkpoint_seconds", "Time of one checkpoint.", ("group",), buckets=_FAST)
-RESETS = Counter("orderflow_task_resets_total", "Tasks sent back to their last checkpoint.", ("group", "cause"))
-RESTORED = Counter("orderflow_restored_records_total", "Changelog records read to restore tables.", ("group",))
+RESETS = Counter("orderflow_task_resets_total", "Starts from the last checkpoint, by cause.", ("group", "cause"))
+RESTORED = Counter("orderflow_restored_records_total", "Rows written to restore tables.", ("group",))
 RESTORE_LEFT = Gauge("orderflow_restore_left_records", "Changelog records still to restore.", ("group", "partition"))
 TIMERS = Gauge("orderflow_timers_pending", "Timers set and not yet fired.", ("group", "partition"))
 
@@ -39,8 +39,9 @@ DEAD_LETTERS = Counter("orderflow_dead_letters_total", "Records sent to the DLQ.
 PARKED = Gauge("orderflow_parked_records", "Records parked behind an earlier failure.", ("group", "partition"))
 
 # the outside world
-GATEWAY_CALLS = Counter("orderflow_gateway_calls_total", "Calls to the outside, by outcome.", ("gateway", "outcome"))
-GATEWAY_SECONDS = Histogram("orderflow_gateway_call_seconds", "Time of one call.", ("gateway",), buckets=_FAST)
+_CALL = ("group", "call")
+GATEWAY_CALLS = Counter("orderflow_gateway_calls_total", "Calls to the outside, by outcome.", (*_CALL, "outcome"))
+GATEWAY_SECONDS = Histogram("orderflow_gateway_call_seconds", "Time of one call.", _CALL, buckets=_FAST)
 
 
 def exposition() -> bytes:

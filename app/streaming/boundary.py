@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from app.observability.log import logger
+from app.observability.metrics import DEAD_LETTERS, RETRIES
 from app.streaming.errors import TooLargeError
 from app.streaming.failures import Attempt, Retry, RetryPolicy, dead_letter, decide, is_portable, retry_record
 from app.streaming.parking import Parking
@@ -33,15 +34,15 @@ class Boundary:
 
     def failed(self, record: Record, attempt: Attempt, error: Exception) -> None:
         """The record's handling raised: send it on, and keep the order of its key behind it."""
-        now_ms = self.now_us() // 1000
         action = decide(record, error, attempt.number, self.policy)
         if isinstance(action, Retry):
             log.info("record.retried", **self._fields(record, attempt, error), delay_ms=action.delay_ms)
+            RETRIES.labels(self.group, action.delay_ms).inc()
+            now_ms = self.now_us() // 1000
             output = retry_record(self.group, record, self.partition, attempt, action.delay_ms, now_ms)
+            self.state.outputs.append(output)
         else:
-            log.warning("record.dead_lettered", **self._fields(record, attempt, error), reason=action.reason)
-            output = dead_letter(self.group, record, self.partition, attempt, error, action.reason, now_ms)
-        self.state.outputs.append(output)
+            self._set_aside(record, attempt, error, action.reason)
         if record.key is not None:
             if isinstance(action, Retry):
                 self.parking.block(record.key, record, attempt.number + 1)
@@ -54,9 +55,13 @@ class Boundary:
             self.parking.park(record)
             return
         error = TooLargeError(f"a record of {size_of(record)} bytes cannot wait behind the head of its key")
-        log.warning("record.dead_lettered", **self._fields(record, Attempt(), error), reason=BEHIND)
+        self._set_aside(record, Attempt(), error, BEHIND)
+
+    def _set_aside(self, record: Record, attempt: Attempt, error: Exception, reason: str) -> None:
+        log.warning("record.dead_lettered", **self._fields(record, attempt, error), reason=reason)
+        DEAD_LETTERS.labels(self.group, reason).inc()
         now_ms = self.now_us() // 1000
-        self.state.outputs.append(dead_letter(self.group, record, self.partition, Attempt(), error, BEHIND, now_ms))
+        self.state.outputs.append(dead_letter(self.group, record, self.partition, attempt, error, reason, now_ms))
 
     def _fields(self, record: Record, attempt: Attempt, error: Exception) -> dict[str, object]:
         return {

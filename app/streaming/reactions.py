@@ -6,12 +6,14 @@ the outcome is. A timer's call has no record to retry: its failure is `exhausted
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from app.errors import TransientError
+from app.observability.metrics import GATEWAY_CALLS, GATEWAY_SECONDS
 from app.streaming.boundary import Boundary
 from app.streaming.errors import KeyMismatchError, NoKeyError, ReactionTimeoutError
 from app.streaming.failures import Attempt
@@ -121,11 +123,19 @@ class Reaction:
         return rules.conclude(row, cause, call, answer, self._boundary.now_us())
 
     async def _bounded(self, call: object) -> object:
+        labels, began, outcome = (self._boundary.group, type(call).__name__), time.monotonic(), "failed"
         try:
             async with asyncio.timeout(self._of.limit_s):
-                return await self._of.gateway.perform(call)
+                answer = await self._of.gateway.perform(call)
         except TimeoutError as error:
-            raise ReactionTimeoutError(f"{type(call).__name__} had no answer within {self._of.limit_s} s") from error
+            outcome = "timed-out"
+            raise ReactionTimeoutError(f"{labels[1]} had no answer within {self._of.limit_s} s") from error
+        else:
+            outcome = "answered"
+            return answer
+        finally:
+            GATEWAY_CALLS.labels(*labels, outcome).inc()
+            GATEWAY_SECONDS.labels(*labels).observe(time.monotonic() - began)
 
     def _apply(self, key: bytes, step: StepResult, fired: TimerRow | None = None) -> None:
         """All of the step or, when something of it is too large, nothing."""

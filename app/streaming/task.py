@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
 from app.observability.log import logger
+from app.observability.metrics import RECORDS
 from app.streaming.boundary import Boundary
 from app.streaming.delayed import Delayed
 from app.streaming.errors import RetryRecordError
@@ -70,6 +71,7 @@ class Task:
         if self.status != "active" or self.taken.get(batch.topic) != batch.begin:
             return False
         self.taken[batch.topic] = batch.end
+        RECORDS.labels(self.topology.group, batch.topic).inc(len(batch))
         delayed = self.delayed.get(batch.topic)
         if delayed is None:
             self.runner.take(batch)

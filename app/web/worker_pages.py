@@ -20,6 +20,10 @@ class Status(Protocol):
     """What the worker says of itself."""
 
     def tasks(self) -> dict[str, object]: ...
+    def measure(self) -> None:
+        """Sets the gauges to what is now."""
+        ...
+
     def unready(self) -> str | None:
         """Why the worker should get no traffic now, if it should not."""
         ...
@@ -41,6 +45,7 @@ def mount(
         return _problem(page, Problem("UNAVAILABLE", reason))
 
     async def measured(page: Any, request: Any) -> Any:
+        status.measure()
         return page.bytes(metrics.exposition(), content_type=metrics.CONTENT_TYPE.split(";")[0])
 
     async def tasks(page: Any, request: Any) -> Any:

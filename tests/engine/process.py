@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from app.errors import OrderflowError
+from app.observability import metrics
 from app.observability.log import setup
 from app.streaming.errors import NotActiveError
 from app.streaming.faust.app import App, Membership
@@ -79,6 +80,11 @@ def _mount(app: Any, reader: Reader, status: WorkerStatus) -> None:
     async def tasks(page: Any, request: Any) -> Any:
         return page.json(status.tasks() | {"unready": status.unready()})
 
+    async def measured(page: Any, request: Any) -> Any:
+        status.measure()
+        return page.bytes(metrics.exposition(), content_type="text/plain")
+
+    app.page("/metrics")(measured)
     app.page("/rows/{table}/{partition}")(rows)
     app.page("/tasks")(tasks)
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from aiohttp.test_utils import TestServer
 
+from app.observability.metrics import TASK_LAG
 from app.projections import product_demand
 from app.streaming.errors import NotActiveError
 from app.streaming.reader import Reader, Standing
@@ -42,6 +43,9 @@ class Rows:
 
 class Status:
     reason: str | None = None
+
+    def measure(self) -> None:
+        TASK_LAG.labels("orderflow-pages", 0).set(2)
 
     def tasks(self) -> dict[str, object]:
         return {"0": {"lag": 2}}
@@ -131,4 +135,4 @@ async def test_a_worker_shows_its_tasks_and_what_it_counted(worker: httpx.AsyncC
     assert (await worker.get("/tasks")).json() == {"0": {"lag": 2}}
     answer = await worker.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
-    assert "orderflow_checkpoints_total" in answer.text
+    assert 'orderflow_task_lag_records{group="orderflow-pages",partition="0"} 2.0' in answer.text

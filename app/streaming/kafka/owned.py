@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from app.observability.log import logger
+from app.observability.metrics import CHECKPOINT_SECONDS, CHECKPOINTS, RESETS
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.offsets import Start, begin_positions, committed_ends, tables_metadata
@@ -47,6 +48,7 @@ class OwnedTask:
         task, began = self.task, time.monotonic()
         task.status = "restoring"
         task.epoch += 1
+        RESETS.labels(task.topology.group, why.partition(":")[0]).inc()
         self.progress = Progress()
         positions = await asyncio.to_thread(self._recover)
         if self.store is None or self._transactions is None or self._stop.is_set():
@@ -103,10 +105,19 @@ class OwnedTask:
             snapshot = task.state.snapshot()
             if not last:
                 task.runner.resume()
-            await transactions.commit(snapshot)
+            await self._commit(transactions, snapshot)
         if task.status == "active" and task.epoch == epoch:
             self._persist(store, snapshot)
             await self._ask_for_ends()
+
+    async def _commit(self, transactions: Transactions, snapshot: Snapshot) -> None:
+        group, began, outcome = self.task.topology.group, time.monotonic(), "failed"
+        try:
+            await transactions.commit(snapshot)
+            outcome = "committed"
+        finally:
+            CHECKPOINTS.labels(group, outcome).inc()
+            CHECKPOINT_SECONDS.labels(group).observe(time.monotonic() - began)
 
     def _persist(self, store: Store, snapshot: Snapshot) -> None:
         store.write(snapshot.stored_rows(), self._ends[1])

@@ -8,6 +8,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from app.observability.log import logger
+from app.observability.metrics import RESTORED
 from app.streaming.errors import TopicError
 from app.streaming.kafka.clients import Clients
 from app.streaming.store import Store
@@ -60,6 +61,7 @@ def restore(
             consumer.assign([TopicPartition(topic, partition, start) for topic, (start, _) in behind.items()])
             _replay(consumer, store, behind, changelogs, progress, stop)
         finally:
+            RESTORED.labels(clients.group).inc(progress.restored)
             consumer.close()
     return store
 

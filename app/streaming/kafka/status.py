@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from app.observability.metrics import PARKED, RESTORE_LEFT, TASK_LAG, TIMERS
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.kafka.worker import Worker
 
@@ -21,6 +22,17 @@ class WorkerStatus:
             "tasks": [self._task(one) for one in sorted(owned, key=lambda one: one.task.partition)],
         }
 
+    def measure(self) -> None:
+        """Sets the gauges of the tasks that are owned now; those of others are not this worker's to tell."""
+        for gauge in (TASK_LAG, RESTORE_LEFT, TIMERS, PARKED):
+            gauge.clear()
+        for owned in self._worker.owned.values():
+            task, place = owned.task, (owned.task.topology.group, owned.task.partition)
+            TASK_LAG.labels(*place).set(self._lag(owned))
+            RESTORE_LEFT.labels(*place).set(owned.progress.remaining)
+            TIMERS.labels(*place).set(0 if task.timers is None else len(task.timers))
+            PARKED.labels(*place).set(sum(task.parking.counts()))
+
     def unready(self) -> str | None:
         if not self._is_member():
             return "the group has not acknowledged this worker lately; wait, or look at its connection to Kafka"
@@ -32,14 +44,12 @@ class WorkerStatus:
 
     def _task(self, owned: OwnedTask) -> dict[str, object]:
         task = owned.task
-        ends = self._worker.fetcher.ends(task.partition)
-        durable = task.state.durable
         waiting, behind_dead = task.parking.counts()
         return {
             "partition": task.partition,
             "state": task.status,
-            "positions": durable,
-            "lag": sum(max(0, end - durable.get(topic, 0)) for topic, end in ends.items()),
+            "positions": task.state.durable,
+            "lag": self._lag(owned),
             "timers": len(task.timers) if task.timers is not None else 0,
             "parked": waiting,
             "parked_behind_dead": behind_dead,
@@ -50,3 +60,7 @@ class WorkerStatus:
             "restored": owned.progress.restored,
             "remaining": owned.progress.remaining,
         }
+
+    def _lag(self, owned: OwnedTask) -> int:
+        ends, durable = self._worker.fetcher.ends(owned.task.partition), owned.task.state.durable
+        return sum(max(0, end - durable.get(topic, 0)) for topic, end in ends.items())
