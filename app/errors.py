@@ -6,7 +6,7 @@ OrderflowError
 │   └── PoisonError         the bytes cannot be read as what the topic carries: to the DLQ at once
 ├── RefusedError            a command that the rules refuse: answered to the caller, nothing is written
 │   └── ConcurrencyError    the stream is not at the expected version
-└── SetupError              configuration, topics or disk are not as they must be: the process ends, naming what mends it
+└── SetupError              configuration, topics or disk are not as they must be: the process ends and names what mends
 
 Every message says what happened and what to do next.
 """

@@ -51,5 +51,9 @@ class StoreInUseError(SetupError):
     """Another process works with this store."""
 
 
+class KafkaUnreachableError(SetupError):
+    """No broker answered, for longer than a start may wait."""
+
+
 class TopicError(SetupError):
     """A topic is missing or is not as the topology needs it."""

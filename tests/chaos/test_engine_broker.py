@@ -42,6 +42,16 @@ def test_rows_are_exact_after_the_broker_was_killed_twice(cluster: Cluster, brok
     assert all(worker.is_alive() for worker in workers)
 
 
+def test_a_worker_that_starts_before_its_broker_waits_for_it(cluster: Cluster, broker: KafkaServer) -> None:
+    """It says so in lines of its own, and its Kafka clients say nothing."""
+    kill(broker)
+    worker = cluster.start("a")
+    until(lambda: "kafka.unreachable" in worker.said(), 30, "a line that names what it waits for")
+    revive(broker)
+    cluster.ready(worker)
+    assert "rdkafka" not in worker.said()
+
+
 def test_a_worker_ends_in_time_though_the_broker_stands_still(cluster: Cluster, broker: KafkaServer) -> None:
     """SIGTERM within 10 s, whatever a commit waits for; its successor goes on."""
     worker = cluster.start("a")

@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from app.streaming.errors import OffsetsExpiredError, StartRequiredError, TopicError, TopologyChangedError
+from app.embedded.ports import free_ports
+from app.streaming.errors import (
+    KafkaUnreachableError,
+    OffsetsExpiredError,
+    StartRequiredError,
+    TopicError,
+    TopologyChangedError,
+)
+from app.streaming.faust import process
+from app.streaming.faust.app import Membership
 from app.streaming.kafka import topics
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.offsets import begin_positions
@@ -158,3 +167,23 @@ def test_missing_and_wrong_topics_are_refused(log: Log, tmp_path: Path, unique: 
             topics.check(log.bootstrap, specs, PARTITIONS)
         topics.apply(log.bootstrap, specs, PARTITIONS, 1)
         topics.check(log.bootstrap, specs, PARTITIONS)
+
+
+@pytest.mark.anyio
+async def test_a_worker_gives_up_on_a_kafka_that_does_not_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "KAFKA_WAIT_S", 0.0)
+    monkeypatch.setattr(topics, "LOOK_S", 0.2)
+    (port,) = free_ports(0)
+    membership = Membership(
+        bootstrap=f"127.0.0.1:{port}",
+        name="a",
+        url="http://127.0.0.1:1",
+        host="127.0.0.1",
+        port=1,
+        partitions=PARTITIONS,
+        session_timeout_s=2.0,
+        directory=tmp_path,
+    )
+    topology = counting("nowhere", tmp_path, DELAYS_MS)
+    with pytest.raises(KafkaUnreachableError, match=f"127.0.0.1:{port}.*ORDERFLOW_KAFKA"):
+        await process.serve(topology, membership, lambda *_: None, interval_s=0.1, start="earliest")

@@ -24,6 +24,7 @@ def send(kafka: str, records: Iterable[tuple[str, HostileRecord]]) -> int:
             "partitioner": "murmur2_random",
             "message.max.bytes": LARGEST_MESSAGE_BYTES,
             "message.timeout.ms": int(FLUSH_SECONDS * 1000),
+            "log_level": 0,  # what failed is told by the callbacks
         }
     )
     count = 0

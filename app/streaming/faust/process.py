@@ -4,15 +4,21 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
+from aiokafka.errors import KafkaConnectionError
+from confluent_kafka import KafkaException
+
 from app.observability.log import logger
+from app.streaming.errors import KafkaUnreachableError
 from app.streaming.faust import private
 from app.streaming.faust.app import App, Membership, faust_app
 from app.streaming.kafka import topics
 from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.limited import limited
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.status import WorkerStatus
 from app.streaming.kafka.worker import Worker
@@ -23,6 +29,10 @@ log = logger(__name__)
 
 STOP_S = 8.0  # what a supervisor gives a process is 10 s; a task cut off here is mended by its next owner
 
+KAFKA_WAIT_S = 180.0
+CHECK_S = 90.0
+FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 8.0
+
 Pages: TypeAlias = Callable[[App, Reader, WorkerStatus], None]
 
 
@@ -30,7 +40,7 @@ async def serve(
     topology: Topology, membership: Membership, pages: Pages, *, interval_s: float, start: Start | None
 ) -> None:
     """Run one replica until SIGTERM or SIGINT, then commit what is done; raises what it cannot go on with."""
-    await asyncio.to_thread(topics.check, membership.bootstrap, topology.topics(), membership.partitions)
+    await _kafka_is_ready(topology, membership)
     told = _told_to_stop()
     clients = Clients(membership.bootstrap, topology.group)
     worker = Worker(topology, clients, membership.directory, interval_s, start)
@@ -39,7 +49,10 @@ async def serve(
     reader = Reader(worker.owned.get, worker.fetcher.ends, is_member)
     pages(app, reader, WorkerStatus(membership.name, worker, is_member))
     app.finalize()
-    await app.start()
+    try:
+        await app.start()
+    except KafkaConnectionError as error:
+        raise KafkaUnreachableError(f"{error}; start Kafka, then this worker again") from error
     log.info("worker.started", topology=topology.name, worker=membership.name, port=membership.port)
     running = asyncio.create_task(worker.run())
     crashed = asyncio.create_task(private.crash_of(app))
@@ -53,6 +66,26 @@ async def serve(
         crashed.cancel()
         await _stop(worker, app)
         log.info("worker.stopped", topology=topology.name, worker=membership.name)
+
+
+async def _kafka_is_ready(topology: Topology, membership: Membership) -> None:
+    """Waits for a Kafka that does not answer yet: after a power cut all start at once."""
+    check = partial(topics.check, membership.bootstrap, topology.topics(), membership.partitions)
+    until, pause_s = time.monotonic() + KAFKA_WAIT_S, FIRST_PAUSE_S
+    while True:
+        try:
+            await limited(check, CHECK_S)
+        except (KafkaException, TimeoutError) as error:
+            if time.monotonic() > until:
+                raise KafkaUnreachableError(
+                    f"Kafka at {membership.bootstrap} has not answered for {KAFKA_WAIT_S:.0f} s ({error}); "
+                    "start it or mend ORDERFLOW_KAFKA, then start this worker again"
+                ) from error
+            log.warning("kafka.unreachable", kafka=membership.bootstrap, error=str(error), again_in_s=pause_s)
+        else:
+            return
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
 
 def _told_to_stop() -> "asyncio.Future[None]":

@@ -5,11 +5,13 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from app.streaming.errors import TopicError
+from app.streaming.kafka.clients import COMMON
 from app.streaming.parking import PARKED
 from app.streaming.record import RECORD_LIMIT
 from app.streaming.topology import Kind, TopicSpec
 
 REQUEST_S = 30.0
+LOOK_S = 10.0
 HEADER_ROOM = 64 * 1024  # what a retry or a dead letter adds to the record that it carries
 CARRIES_RECORDS = str(RECORD_LIMIT + HEADER_ROOM)
 CARRIES_ROWS = str(PARKED.limit + HEADER_ROOM)
@@ -38,7 +40,7 @@ class Applied(msgspec.Struct, frozen=True):
 
 def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: int) -> Applied:
     """Create what is missing, and set what is set wrong; what is there must have the same partition count."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
     kept = _counts(admin, specs)
     _check_counts(kept, partitions)
     missing = {spec.name: spec for spec in specs if spec.name not in kept}
@@ -55,7 +57,7 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
 
 def check(bootstrap: str, specs: list[TopicSpec], partitions: int) -> None:
     """A `TopicError` names what is missing, or has another partition count or settings that would lose something."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
     counts = _counts(admin, specs)
     if missing := [spec.name for spec in specs if spec.name not in counts]:
         raise TopicError(f"topics are missing: {', '.join(missing)}; run `orderflow topics apply`")
@@ -100,7 +102,7 @@ def _alter(admin: AdminClient, wrong: dict[TopicSpec, dict[str, str]]) -> None:
 
 
 def _counts(admin: AdminClient, specs: list[TopicSpec]) -> dict[str, int]:
-    known = admin.list_topics(timeout=REQUEST_S).topics
+    known = admin.list_topics(timeout=LOOK_S).topics
     return {spec.name: len(known[spec.name].partitions) for spec in specs if spec.name in known}
 
 
