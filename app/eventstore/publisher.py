@@ -1,23 +1,29 @@
 """Publishes rows and the position behind them in one Kafka transaction."""
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from app.errors import SetupError
+from app.errors import SetupError, TransientError
 from app.eventstore.outbox import OutboxRow, Position
 
 REQUEST_S = 4.0
+HANG_S = 3 * REQUEST_S
 # what a relay that died in the middle may keep readers waiting, when no other takes over
 TRANSACTION_MS = 10_000
 MESSAGE_BYTES = 1_200_000
 
 
+class PublisherHangsError(TransientError):
+    """A call did not come back; the publisher is of no more use."""
+
+
 class Publisher:
     """The one publisher of a shard. Making it fences the earlier ones and ends what they left open.
 
-    After any `KafkaException` the outcome of the last transaction is unknown: make a new one and ask for its position.
+    After any `KafkaException` or `PublisherHangsError` the outcome of the last transaction is unknown: make a new one and ask for its position.
     """
 
     def __init__(self, kafka: str, group: str, topic: str, shard: int) -> None:
@@ -70,6 +76,9 @@ class Publisher:
         where = TopicPartition(
             self._partition.topic, self._partition.partition, position.published, f"{position.xid},{position.seq}"
         )
+        _within(HANG_S, lambda: self._finish(where))
+
+    def _finish(self, where: TopicPartition) -> None:
         self._producer.send_offsets_to_transaction([where], self._offsets.consumer_group_metadata(), REQUEST_S)
         self._commit()
 
@@ -92,6 +101,28 @@ class Publisher:
                 return
 
     def close(self) -> None:
-        """Leaves an open transaction to the next owner, which ends it."""
+        """Leaves an open transaction to the next owner, which ends it. Not waited for: a client may hang in its end."""
+        threading.Thread(target=self._let_go, name="publisher-close", daemon=True).start()
+
+    def _let_go(self) -> None:
         self._producer.purge()
         self._offsets.close()
+
+
+def _within(limit_s: float, call: Callable[[], None]) -> None:
+    """The call in a thread that is given up past the limit: librdkafka does not always keep its own (5456, 5511)."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="publisher-commit", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if thread.is_alive():
+        raise PublisherHangsError(f"Kafka did not answer a commit within {limit_s:.0f} s; a new publisher will ask")
+    if raised:
+        raise raised[0]

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 
 from app.errors import SetupError
 from app.eventstore.outbox import INDEX_WALK, OutboxRow, OutboxShard, Position
-from app.eventstore.publisher import Publisher
+from app.eventstore.publisher import Publisher, PublisherHangsError
 from app.eventstore.session import conninfo
 from app.observability.log import logger
 from app.observability.metrics import RELAYED
@@ -54,7 +54,7 @@ class ShardRelay:
         while not stop.is_set():
             try:
                 self._own(stop)
-            except (psycopg.Error, KafkaException) as error:
+            except (psycopg.Error, KafkaException, PublisherHangsError) as error:
                 self.trouble = str(error)
                 self._log.warning("relay.interrupted", error=self.trouble)
                 stop.wait(self._pause_s)

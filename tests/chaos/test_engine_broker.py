@@ -8,7 +8,7 @@ import pytest
 
 from app.embedded.kafka import KafkaServer
 from tests.chaos.engine_load import Load
-from tests.engine.broker import kill, revive
+from tests.engine.broker import kill
 from tests.engine.cluster import Cluster
 from tests.engine.log import Log, differences, until
 
@@ -36,7 +36,7 @@ def test_rows_are_exact_after_the_broker_was_killed_twice(cluster: Cluster, brok
             grown = len(load.sent) + 400
             until(lambda grown=grown: len(load.sent) > grown, 60, "some load")  # type: ignore[misc]
             kill(broker)
-            revive(broker)
+            broker.start()
     cluster.quiet()
     assert differences(cluster.log, cluster.topology, load.sent) == []
     assert all(worker.is_alive() for worker in workers)
@@ -47,7 +47,7 @@ def test_a_worker_that_starts_before_its_broker_waits_for_it(cluster: Cluster, b
     kill(broker)
     worker = cluster.start("a")
     until(lambda: "kafka.unreachable" in worker.said(), 30, "a line that names what it waits for")
-    revive(broker)
+    broker.start()
     cluster.ready(worker)
     assert "rdkafka" not in worker.said()
 
