@@ -14,6 +14,9 @@ from structlog.typing import Processor
 # what these say at info is about their own insides
 QUIET = ("aiokafka", "asyncio", "faust", "mode", "uvicorn")
 
+AGAIN_S = 10.0
+REMEMBERED = 1000
+
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger whose lines carry `name`; made at import, set up later."""
@@ -36,11 +39,31 @@ def setup(level: str, *, json: bool | None = None) -> None:
     as_json = not sys.stderr.isatty() if json is None else json
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(as_json)))
+    handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+class _Seldom(logging.Filter):
+    """Libraries say the same thing, whatever it is about, once in 10 s: without a broker, else, 20 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] not in QUIET:
+            return True
+        what = (record.name, str(record.msg))
+        if record.created - self._said.get(what, 0.0) < AGAIN_S:
+            return False
+        if len(self._said) >= REMEMBERED:
+            self._said.clear()
+        self._said[what] = record.created
+        return True
 
 
 def _rendering(as_json: bool) -> list[Processor]:

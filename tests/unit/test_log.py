@@ -57,3 +57,18 @@ def test_a_traceback_holds_no_local_variables(capsys: pytest.CaptureFixture[str]
     (line,) = lines(capsys)
     assert "ValueError: 8" in line["exception"]
     assert secret not in line["exception"]
+
+
+def test_a_library_says_the_same_thing_seldom_and_we_do_always(capsys: pytest.CaptureFixture[str]) -> None:
+    setup("info", json=True)
+    for node in range(3):
+        logging.getLogger("aiokafka.client").error("no connection to node %s", node)
+        logging.getLogger("aiokafka.client").error("no metadata of node %s", node)
+        logger("relay").error("relay.failed", node=node)
+    said = [line["event"] for line in lines(capsys)]
+    assert [said.count(event) for event in ("no connection to node 0", "no metadata of node 0", "relay.failed")] == [
+        1,
+        1,
+        3,
+    ]
+    assert len(said) == 5
