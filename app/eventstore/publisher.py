@@ -23,7 +23,8 @@ class PublisherHangsError(TransientError):
 class Publisher:
     """The one publisher of a shard. Making it fences the earlier ones and ends what they left open.
 
-    After any `KafkaException` or `PublisherHangsError` the outcome of the last transaction is unknown: make a new one and ask for its position.
+    After any `KafkaException` or `PublisherHangsError` the outcome of the last transaction is unknown: make a new one
+    and ask for its position.
     """
 
     def __init__(self, kafka: str, group: str, topic: str, shard: int) -> None:
