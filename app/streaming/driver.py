@@ -4,9 +4,11 @@ What `TopologyTestDriver` is to Kafka Streams. Several topologies share the topi
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from random import Random
+from typing import Any, TypeVar
 
 from aiokafka.partitioner import murmur2
 
@@ -15,7 +17,9 @@ from app.streaming.task import Task
 from app.streaming.topology import TaskBatch, Topology
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
-ROUNDS = 10_000
+STEPS = 100_000
+
+ResultT = TypeVar("ResultT")
 
 
 class MemoryStore:
@@ -53,16 +57,21 @@ class _Delivery:
 
 
 class Driver:
-    """Pipe records in, `run` or `advance` the clock, and look at topics and rows. Close it, or use it as a context."""
+    """Pipe records in, `run` or `advance` the clock, and look at topics and rows. Close it, or use it as a context.
 
-    def __init__(self, topologies: Sequence[Topology], *, partitions: int = 1) -> None:
+    Tasks take turns, and each takes all that is there. With `random` the order of delivery is a seeded one: any task
+    may be next, and it takes any number of records of any one of its topics.
+    """
+
+    def __init__(self, topologies: Sequence[Topology], *, partitions: int = 1, random: Random | None = None) -> None:
         self.now_us = START_US
         self.topics: dict[str, list[list[Record]]] = {}
-        self._partitions = partitions
+        self._partitions, self._random = partitions, random
         self._runner = asyncio.Runner()
         self._tasks = [Task(topology, p, lambda: self.now_us) for topology in topologies for p in range(partitions)]
         self._stores = {id(task): MemoryStore() for task in self._tasks}
-        self._runner.run(self._open())
+        self._turns: list[Callable[[], Awaitable[bool]]] = [partial(self._turn, task) for task in self._tasks]
+        self.do(self._open())
 
     def __enter__(self) -> "Driver":
         return self
@@ -71,7 +80,7 @@ class Driver:
         self.close()
 
     def close(self) -> None:
-        self._runner.run(self._close())
+        self.do(self._close())
         self._runner.close()
 
     async def _open(self) -> None:
@@ -81,6 +90,14 @@ class Driver:
     async def _close(self) -> None:
         for task in self._tasks:
             task.close()
+
+    def do(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Run what the caller has to await, on the loop of the tasks."""
+        return self._runner.run(work)
+
+    def also(self, turn: Callable[[], Awaitable[bool]]) -> None:
+        """Let something beside the tasks take its turns with them, as a relay does; it says whether it did anything."""
+        self._turns.append(turn)
 
     def pipe(self, output: Output) -> Record:
         """Append a message to its topic, as a producer of the system would."""
@@ -109,7 +126,14 @@ class Driver:
 
     def run(self) -> None:
         """Until nothing more happens at the present time."""
-        self._runner.run(self._until_quiet())
+        for _ in range(STEPS):
+            if not self.step():
+                return
+        raise TimeoutError(f"the topologies did not come to rest within {STEPS} steps")
+
+    def step(self) -> bool:
+        """One turn of whoever is next and has something to do; False when nobody has."""
+        return self.do(self._step())
 
     def advance(self, by: timedelta) -> None:
         """Let time pass, stopping wherever something is due on the way."""
@@ -122,40 +146,55 @@ class Driver:
         self.run()
 
     def crash(self) -> None:
-        """Every task loses what no checkpoint has committed, and begins again."""
-        self._runner.run(self._reset_all())
+        """Every task handles what it would take next and dies before its checkpoint, which is then as if never done,
+        save for what the outside has seen of it. All of them begin again."""
+        self.do(self._crash())
 
-    async def _reset_all(self) -> None:
+    async def _crash(self) -> None:
         for task in self._tasks:
+            await self._handle(task)
             task.open(self._stores[id(task)], task.state.durable)
 
-    async def _until_quiet(self) -> None:
-        for _ in range(ROUNDS):
-            if not any([await self._turn(task) for task in self._tasks]):
-                return
-        raise TimeoutError(f"the topologies did not come to rest within {ROUNDS} rounds")
+    async def _step(self) -> bool:
+        if self._random is not None:
+            self._random.shuffle(self._turns)
+        for _ in self._turns:
+            turn = self._turns.pop(0)
+            self._turns.append(turn)
+            if await turn():
+                return True
+        return False
 
     async def _turn(self, task: Task) -> bool:
-        """Deliver what is there, do what is due, and commit; whether anything happened."""
-        for topic in task.topology.input_topics:
+        """Handle and commit; whether anything happened."""
+        taken = await self._handle(task)
+        dirty = task.is_dirty()
+        if dirty:
+            self._commit(task)
+        task.runner.resume()
+        return taken or dirty
+
+    async def _handle(self, task: Task) -> bool:
+        """Deliver what is there and do what is due, to the end; whether anything was delivered."""
+        waiting = [topic for topic in task.topology.input_topics if task.taken[topic] < self._end(task, topic)]
+        if self._random is not None and waiting:
+            waiting = [self._random.choice(waiting)]
+        for topic in waiting:
             await self._deliver(task, topic)
         task.tick()
         if task.timers_wait_for_ends():
-            ends = {topic: len(self._log(topic)[task.partition]) for topic in task.topology.sources}
-            task.ends_are(ends, self.now_us)
+            task.ends_are({topic: self._end(task, topic) for topic in task.topology.sources}, self.now_us)
         task.fire_timers()
+        await asyncio.sleep(0)  # what was admitted begins now: a task that settles begins nothing
         await task.runner.settle()
-        happened = task.is_dirty()
-        if happened:
-            self._commit(task)
-        task.runner.resume()
-        return happened
+        return bool(waiting)
 
     async def _deliver(self, task: Task, topic: str) -> None:
-        log, begin = self._log(topic)[task.partition], task.taken[topic]
-        if begin == len(log):
-            return
-        delivery = _Delivery(task, RecordBatch.of(topic, task.partition, begin, len(log), log[begin:]))
+        begin, end = task.taken[topic], self._end(task, topic)
+        if self._random is not None:
+            end = self._random.randint(begin + 1, end)
+        records = self._log(topic)[task.partition][begin:end]
+        delivery = _Delivery(task, RecordBatch.of(topic, task.partition, begin, end, records))
         for agent in task.topology.agents:
             await agent(_one(delivery))
 
@@ -172,6 +211,9 @@ class Driver:
         times += [at for task in self._tasks if task.timers is not None and (at := task.timers.next_due()) is not None]
         later = [at for at in times if at > self.now_us]
         return min(later, default=None)
+
+    def _end(self, task: Task, topic: str) -> int:
+        return len(self._log(topic)[task.partition])
 
     def _log(self, topic: str) -> list[list[Record]]:
         return self.topics.setdefault(topic, [[] for _ in range(self._partitions)])
