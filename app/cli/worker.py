@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -57,7 +58,7 @@ def _start(text: str | None) -> Start | None:
 async def _serve(name: str, settings: Settings, start: Start | None) -> None:
     async with _gateway(name, settings) as gateway:
         topology = catalogue.build(name, settings, gateway)
-        member = settings.name or f"{topology.name}-{os.getpid()}"
+        member = settings.name or f"{topology.name}-{socket.gethostname()}-{os.getpid()}"
 
         def pages(app: App, reader: Reader, status: WorkerStatus) -> None:
             group = GroupDirectory(settings.kafka, topology.group, callable_from(settings.host))
@@ -95,10 +96,15 @@ def _membership(name: str, settings: Settings) -> Membership:
     return Membership(
         bootstrap=settings.kafka,
         name=name,
-        url=settings.advertised_url or f"http://{settings.host}:{settings.port}",
+        url=settings.advertised_url or f"http://{_reachable(settings.host)}:{settings.port}",
         host=settings.host,
         port=settings.port,
         partitions=settings.partitions,
         session_timeout_s=settings.session_timeout,
         directory=settings.data,
     )
+
+
+def _reachable(host: str) -> str:
+    """A name that others reach this process by: one that listens everywhere is reached by its machine's name."""
+    return socket.gethostname() if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound
