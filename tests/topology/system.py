@@ -45,7 +45,7 @@ class Party:
     """A gateway whose calls have the fate that they are told; it notes them with their times."""
 
     def __init__(self, name: str, gateway: Gateway, now_us: Callable[[], int]) -> None:
-        self.name, self._gateway, self._now_us = name, gateway, now_us
+        self.name, self.gateway, self._now_us = name, gateway, now_us
         self.fates: list[Fates] = []
         self.calls: list[tuple[int, Any]] = []
 
@@ -55,7 +55,7 @@ class Party:
         await asyncio.sleep(0)  # other keys, and a checkpoint, come in between
         if "unreachable" in fates:
             raise PartyUnavailableError(self.name, "planted")
-        answer = await self._gateway.perform(call)
+        answer = await self.gateway.perform(call)
         if "lost" in fates:
             raise TimeoutError
         return answer
@@ -80,10 +80,14 @@ class System:
         self.random = random
         self.store = MemoryEventStore()
         self.commands = Commands(self.store, self.now_us)
-        self.charges, self.carrier_book, self.warehouse_book = InMemoryProvider(), InMemoryCarrier(), InMemoryWarehouse()
-        self.provider = Party("provider", self.charges, self.now_us)
-        self.carrier = Party("carrier", self.carrier_book, self.now_us)
-        self.warehouse = Party("warehouse", self.warehouse_book, self.now_us)
+        self.charge_book, self.delivery_book, self.stock_book = (
+            InMemoryProvider(),
+            InMemoryCarrier(),
+            InMemoryWarehouse(),
+        )
+        self.provider = Party("provider", self.charge_book, self.now_us)
+        self.carrier = Party("carrier", self.delivery_book, self.now_us)
+        self.warehouse = Party("warehouse", self.stock_book, self.now_us)
         self.decisions = Party("store", Decisions(self.commands), self.now_us)
         settings = Settings()
         self.topologies = [
@@ -95,7 +99,7 @@ class System:
         ]
         self.driver = Driver(self.topologies, partitions=partitions, random=random)
         self.driver.also(self._relay)
-        self.driver.do(self.warehouse_book.receive("first", list(STOCK.items())))
+        self.driver.do(self.stock_book.receive("first", list(STOCK.items())))
         self.copies: set[tuple[str, int, int]] = set()
         self._published = 0
         self._commands = 0
@@ -125,7 +129,9 @@ class System:
             self._published += 1
         return waiting > 0
 
-    def place(self, *items: Item, number: int = 1, customer_id: str = "customer-1", placed_at: int | None = None) -> str:
+    def place(
+        self, *items: Item, number: int = 1, customer_id: str = "customer-1", placed_at: int | None = None
+    ) -> str:
         """A new order; its id follows from the number."""
         order_id = order_id_of(number)
         self._handle(

@@ -1,0 +1,137 @@
+"""What is wrong in a system that has come to rest, by the independent check of `orderflow verify`."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from app.serde.topics import EVENT_TYPES, ORDERS_EVENTS
+from app.streaming.names import dlq_topic
+from app.streaming.record import Record
+from app.verify import effects, history
+from app.verify.compare import compare_row, extra_rows
+from app.verify.decoding import Decoder
+from app.verify.expected import rows as expected_rows
+from app.verify.model import Case, Difference, Effect, Event, Stock
+from app.web.views import VIEWS
+from tests.topology.system import STOCK, System, emitted
+
+DECODER = Decoder()
+ORDER, CUSTOMER, SALES, PRODUCT = VIEWS
+
+
+def differences(system: System) -> list[Difference]:
+    """Nothing when money, stock, deliveries, histories and views are as the events say, and nothing is left to do."""
+    known = cases(system)
+    found = [*_rest(system)]
+    for case in known.values():
+        found += [*history.check(case), *effects.check(case)]
+    found += effects.check_stock(_stock(system), known.values())
+    expected, served = expected_rows(known.values()), views(system)
+    found += extra_rows(served, expected, explained=set())
+    for path, row in expected.items():
+        found += compare_row(path, row, served.get(path), known)
+    return found
+
+
+def cases(system: System) -> dict[str, Case]:
+    """All that is known of each order: what the store, the topics and the parties hold."""
+    found: dict[str, Case] = {}
+    for event in system.store.outbox:
+        case = found.setdefault(event.order_id, Case(order_id=event.order_id))
+        case.stored.append(_decoded(ORDERS_EVENTS, emitted(event).value))
+    for topic in EVENT_TYPES:
+        for record in system.published(topic):
+            event_ = decoded(record)
+            case = found.setdefault(event_["order_id"], Case(order_id=event_["order_id"]))
+            stream = case.published if topic == ORDERS_EVENTS else case.answers.setdefault(topic, [])
+            stream.append(event_)
+    for field, of_order in _effects(system).items():
+        for order_id, held in of_order.items():
+            setattr(found.setdefault(order_id, Case(order_id=order_id)), field, held)
+    return found
+
+
+def decoded(record: Record) -> Event:
+    """The fields of the record's event, its type and its bytes."""
+    return _decoded(record.topic, record.value)
+
+
+def views(system: System) -> dict[str, Any]:
+    """What the views show, by path: every row that there is."""
+    tables = {view.table: system.driver.rows("order-views", view.table) for view in VIEWS}
+    shown: dict[str, Any] = {}
+    for key, row in tables[ORDER.table].items():
+        params = {"order_id": key.decode()}
+        shown[ORDER.target(params)] = ORDER.render(params, [row])
+    of_customer: dict[str, list[Any]] = defaultdict(list)
+    for row in tables[CUSTOMER.table].values():
+        of_customer[row.customer_id].append(row)
+    for customer_id, rows in of_customer.items():
+        params = {"customer_id": customer_id}
+        shown[CUSTOMER.target(params)] = CUSTOMER.render(params, rows)
+    for key, row in tables[SALES.table].items():
+        params = {"day": key[2:12].decode(), "currency": key[12:].decode()}
+        shown[SALES.target(params)] = SALES.render(params, [row])
+    for key, row in tables[PRODUCT.table].items():
+        params = {"sku": key.decode()}
+        shown[PRODUCT.target(params)] = PRODUCT.render(params, [row])
+    return {path: msgspec.json.decode(msgspec.json.encode(answer)) for path, answer in shown.items()}
+
+
+def _rest(system: System) -> Iterator[Difference]:
+    """Nothing is dead, parked, blocked or waiting."""
+    for topology in system.topologies:
+        for letter in system.driver.records(dlq_topic(topology.group)):
+            yield Difference("dead-letter", topology.name, None, letter)
+        for table in topology.tables.keys() & {"timers", "parked", "blocked"}:
+            for key, row in system.driver.rows(topology.name, table).items():
+                yield Difference(f"left-in-{table}", f"{topology.name} {key!r}", None, row)
+
+
+def _decoded(topic: str, value: bytes | None) -> Event:
+    event = DECODER.decode(topic, value)
+    assert event is not None
+    return event
+
+
+def _effects(system: System) -> dict[str, dict[str, list[Effect]]]:
+    charges, deliveries, reservations = (
+        system.charge_book.charges,
+        system.delivery_book.deliveries,
+        system.stock_book.reservations,
+    )
+    found: dict[str, dict[str, list[Effect]]] = {
+        "charges": defaultdict(list),
+        "deliveries": defaultdict(list),
+        "reservations": defaultdict(list),
+    }
+    for standing in (True, False):
+        for charge in (charges.standing if standing else charges.undone).values():
+            found["charges"][charge.order_id].append(
+                _effect(charge.order_version, standing, amount_minor=charge.amount_minor, currency=charge.currency)
+            )
+        for key, delivery in (deliveries.standing if standing else deliveries.undone).items():
+            reference = f"delivery-{key[0]}-{key[1]}"
+            found["deliveries"][delivery.order_id].append(
+                _effect(delivery.order_version, standing, reference=reference)
+            )
+        for reservation in (reservations.standing if standing else reservations.undone).values():
+            quantities: dict[str, int] = defaultdict(int)
+            for item in reservation.items:
+                quantities[item.sku] += item.quantity
+            found["reservations"][reservation.order_id].append(
+                _effect(reservation.order_version, standing, quantities=dict(quantities))
+            )
+    return found
+
+
+def _effect(order_version: int, standing: bool, **shown: Any) -> Effect:
+    state = "standing" if standing else "undone"
+    return Effect(order_version=order_version, state=state, standing=standing, happened=True, **shown)
+
+
+def _stock(system: System) -> dict[str, Stock]:
+    book = system.stock_book
+    return {sku: Stock(book.received[sku], book.reserved[sku], STOCK[sku]) for sku in book.received}

@@ -1,0 +1,19 @@
+"""Tests on the virtual clock: judged by what happens, never by how long it takes; thousands of retries stay silent."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from hypothesis import settings
+
+settings.register_profile("topology", deadline=None, database=None)
+settings.load_profile("topology")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def only_errors_are_logged() -> Iterator[None]:
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    yield
+    structlog.configure(**before)
