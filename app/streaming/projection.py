@@ -96,9 +96,11 @@ class Projections:
         key: Callable[[ValueT], tuple[str, ...]] | None = None,
         feeds: tuple[Feed, ...] = (),
     ) -> None:
-        """Fold `sources` into a table, under the record's key or under `key(event)`."""
+        """Fold `sources` into a table, under the record's key or under `key(event)`. A source feeds one table."""
         table = self._topology.table(into)
         for source in sources:
+            if source.topic in self._routes:
+                raise ValueError(f"{source.topic} feeds {self._routes[source.topic].table} already; feed others from it")
             self._routes[source.topic] = Route(source, table.name, fold, key, feeds)
 
     async def process(self, batch: TaskBatch) -> None:

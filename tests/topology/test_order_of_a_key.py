@@ -177,3 +177,12 @@ def test_a_crash_between_checkpoints_changes_nothing(driver: Driver, faults: Fau
     driver.crash()
     driver.advance(timedelta(seconds=3))
     assert told(driver, "k") == ("a", "b", "c")
+
+
+def test_a_source_that_feeds_a_table_is_refused_a_second_one() -> None:
+    topology = Topology("story", RetryPolicy(DELAYS_MS))
+    source = topology.source(SOURCE, StructCodec(Letter, lambda letter: letter.key))
+    projections = Projections(topology)
+    projections.add(source, into=TableSpec("stories", Story), fold=lambda row, letter: row)
+    with pytest.raises(ValueError, match="feeds stories already"):
+        projections.add(source, into=TableSpec("others", Story), fold=lambda row, letter: row)
