@@ -100,7 +100,8 @@ class Projections:
         table = self._topology.table(into)
         for source in sources:
             if source.topic in self._routes:
-                raise ValueError(f"{source.topic} feeds {self._routes[source.topic].table} already; feed others from it")
+                fed = self._routes[source.topic].table
+                raise ValueError(f"{source.topic} feeds {fed} already; feed the other table from that one")
             self._routes[source.topic] = Route(source, table.name, fold, key, feeds)
 
     async def process(self, batch: TaskBatch) -> None:
