@@ -98,7 +98,7 @@ class System:
             fulfilment.build(settings, REGISTRY, self.decisions),
         ]
         self.driver = Driver(self.topologies, partitions=partitions, random=random)
-        self.driver.also(self._relay)
+        self.driver.also(self.relay)
         self.driver.do(self.stock_book.receive("first", list(STOCK.items())))
         self.copies: set[tuple[str, int, int]] = set()
         self._published = 0
@@ -121,7 +121,7 @@ class System:
         """The moment that many seconds from now."""
         return self.now_us() + int(seconds * 1_000_000)
 
-    async def _relay(self) -> bool:
+    async def relay(self) -> bool:
         """Publishes what the store has appended, in the order of the appends."""
         waiting = len(self.store.outbox) - self._published
         for _ in range(waiting if self.random is None or not waiting else self.random.randint(1, waiting)):
