@@ -109,10 +109,11 @@ def dead_letter(
     Of a record that is not portable it carries what fits; the rest stays where the letter says that it came from.
     """
     carried = record if is_portable(record) else _cut(record)
-    stack = "".join(traceback.format_exception(error))
+    # each part is cut, so that a long message leaves room for the frames before it
+    stack = "".join([part[:TEXT_LIMIT] for part in traceback.format_exception(error)])
     kip = {
         "exception": f"{type(error).__module__}.{type(error).__qualname__}",
-        "stacktrace": stack.encode()[-STACK_LIMIT:].decode(errors="ignore"),
+        "stacktrace": _bytes(stack)[-STACK_LIMIT:].decode(errors="ignore"),
         "message": str(error)[:TEXT_LIMIT],
         "topic": record.topic,
         "partition": record.partition,
@@ -136,4 +137,9 @@ def _cut(record: Record) -> Record:
 
 
 def _texts(prefix: str, values: dict[str, object]) -> Headers:
-    return [(prefix + name, str(value).encode()) for name, value in values.items()]
+    return [(prefix + name, _bytes(str(value))) for name, value in values.items()]
+
+
+def _bytes(text: str) -> bytes:
+    """Of any text: what an error says may hold lone surrogates, which UTF-8 does not know."""
+    return text.encode(errors="backslashreplace")
