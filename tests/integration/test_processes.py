@@ -18,9 +18,11 @@ LIMIT = 20.0
 SLEEP = ["/bin/sleep", "600"]
 # the shell takes no notice of SIGTERM, and says when it has come so far
 STUBBORN = ["/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"]
+# a shell that runs this in the background has it ignore SIGINT, and such a setting is inherited
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from app.embedded import processes
 child = processes.start(["/bin/sleep", "600"], directory=Path(sys.argv[1]), log=Path(sys.argv[1]) / "log")
 print(child.pid, flush=True)
