@@ -1,11 +1,13 @@
 """What is wrong in a system that has come to rest, by the independent check of `orderflow verify`."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from app.domain.events import Item
+from app.gateways.memory import Effects
 from app.serde.topics import EVENT_TYPES, ORDERS_EVENTS
 from app.streaming.names import dlq_topic
 from app.streaming.record import Record
@@ -97,39 +99,42 @@ def _decoded(topic: str, value: bytes | None) -> Event:
 
 
 def _effects(system: System) -> dict[str, dict[str, list[Effect]]]:
-    charges, deliveries, reservations = (
-        system.charge_book.charges,
-        system.delivery_book.deliveries,
-        system.stock_book.reservations,
-    )
-    found: dict[str, dict[str, list[Effect]]] = {
-        "charges": defaultdict(list),
-        "deliveries": defaultdict(list),
-        "reservations": defaultdict(list),
+    """What each party holds or held, by the field of a case and by order."""
+    return {
+        "charges": _by_order(
+            system.charge_book.charges,
+            lambda charge: {"amount_minor": charge.amount_minor, "currency": charge.currency},
+        ),
+        "deliveries": _by_order(
+            system.delivery_book.deliveries,
+            lambda delivery: {"reference": f"delivery-{delivery.order_id}-{delivery.order_version}"},
+        ),
+        "reservations": _by_order(
+            system.stock_book.reservations, lambda reservation: {"quantities": _quantities(reservation.items)}
+        ),
     }
-    for standing in (True, False):
-        for charge in (charges.standing if standing else charges.undone).values():
-            found["charges"][charge.order_id].append(
-                _effect(charge.order_version, standing, amount_minor=charge.amount_minor, currency=charge.currency)
+
+
+def _by_order(book: Effects[Any], shown: Callable[[Any], dict[str, Any]]) -> dict[str, list[Effect]]:
+    found: dict[str, list[Effect]] = defaultdict(list)
+    for state, calls in (("standing", book.standing), ("undone", book.undone)):
+        for call in calls.values():
+            effect = Effect(
+                order_version=call.order_version,
+                state=state,
+                standing=state == "standing",
+                happened=True,
+                **shown(call),
             )
-        for key, delivery in (deliveries.standing if standing else deliveries.undone).items():
-            reference = f"delivery-{key[0]}-{key[1]}"
-            found["deliveries"][delivery.order_id].append(
-                _effect(delivery.order_version, standing, reference=reference)
-            )
-        for reservation in (reservations.standing if standing else reservations.undone).values():
-            quantities: dict[str, int] = defaultdict(int)
-            for item in reservation.items:
-                quantities[item.sku] += item.quantity
-            found["reservations"][reservation.order_id].append(
-                _effect(reservation.order_version, standing, quantities=dict(quantities))
-            )
+            found[call.order_id].append(effect)
     return found
 
 
-def _effect(order_version: int, standing: bool, **shown: Any) -> Effect:
-    state = "standing" if standing else "undone"
-    return Effect(order_version=order_version, state=state, standing=standing, happened=True, **shown)
+def _quantities(items: Sequence[Item]) -> dict[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for item in items:
+        found[item.sku] += item.quantity
+    return dict(found)
 
 
 def _stock(system: System) -> dict[str, Stock]:
