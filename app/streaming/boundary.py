@@ -5,7 +5,16 @@ from collections.abc import Callable
 from app.observability.log import logger
 from app.observability.metrics import DEAD_LETTERS, RETRIES
 from app.streaming.errors import TooLargeError
-from app.streaming.failures import Attempt, Retry, RetryPolicy, dead_letter, decide, is_portable, retry_record
+from app.streaming.failures import (
+    Attempt,
+    DeadLetter,
+    Retry,
+    RetryPolicy,
+    dead_letter,
+    decide,
+    is_portable,
+    retry_record,
+)
 from app.streaming.parking import Parking
 from app.streaming.record import Record, size_of
 from app.streaming.state import TaskState
@@ -32,8 +41,11 @@ class Boundary:
         self.group, self.partition, self.policy = group, partition, policy
         self.state, self.parking, self.timers, self.now_us = state, parking, timers, now_us
 
-    def failed(self, record: Record, attempt: Attempt, error: Exception) -> None:
-        """The record's handling raised: send it on, and keep the order of its key behind it."""
+    def failed(self, record: Record, attempt: Attempt, error: Exception) -> bool:
+        """The record's handling raised: send it on, and keep the order of its key behind it.
+
+        Answers whether the key goes on as if the record had been handled, since it was set aside and blocks nothing.
+        """
         action = decide(record, error, attempt.number, self.policy)
         if isinstance(action, Retry):
             log.info("record.retried", **self._fields(record, attempt, error), delay_ms=action.delay_ms)
@@ -43,11 +55,14 @@ class Boundary:
             self.state.outputs.append(output)
         else:
             self._set_aside(record, attempt, error, action.reason)
+        if isinstance(action, DeadLetter) and not action.blocks:
+            return True
         if record.key is not None:
             if isinstance(action, Retry):
                 self.parking.block(record.key, record, attempt.number + 1)
-            elif action.blocks:
+            else:
                 self.parking.block(record.key, record, attempt.number, dead=True)
+        return False
 
     def park(self, record: Record) -> None:
         """Let a record wait behind the head of its key; one that no topic of ours could carry is set aside instead."""

@@ -72,11 +72,14 @@ class Lanes:
     def room(self) -> int:
         return max(0, ADMITTED - self._admitted) if self._open else 0
 
+    def check(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
     async def settle(self) -> None:
         self._open = False
         await self._idle.wait()
-        if self._fault is not None:
-            raise self._fault
+        self.check()
 
     def resume(self) -> None:
         self._open = True
@@ -154,11 +157,11 @@ class Lanes:
             self._timers.release(key)
 
     async def _attempt(self, record: Record, attempt: Attempt) -> bool:
+        """Answers whether the key of the record goes on."""
         try:
             await self._handler.to_record(record, attempt)
         except Exception as error:  # noqa: BLE001 - the failure boundary
-            self._boundary.failed(record, attempt, error)
-            return False
+            return self._boundary.failed(record, attempt, error)
         return True
 
     async def _fire(self, timer: TimerRow) -> None:

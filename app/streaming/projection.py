@@ -146,11 +146,11 @@ class ProjectionRunner:
         return done
 
     def _handle(self, record: Record, attempt: Attempt) -> bool:
+        """Answers whether the key of the record goes on."""
         try:
             self._steps[record.topic](record.key, record.value)
         except Exception as error:  # noqa: BLE001 - the failure boundary
-            self._boundary.failed(record, attempt, error)
-            return False
+            return self._boundary.failed(record, attempt, error)
         return True
 
     def redeliver(self, record: Record, attempt: Attempt) -> None:
@@ -176,6 +176,9 @@ class ProjectionRunner:
 
     def room(self) -> int:
         return DRAIN_STEP
+
+    def check(self) -> None:
+        """What broke it was raised at once."""
 
     async def settle(self) -> None:
         """Nothing is in flight."""

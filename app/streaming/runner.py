@@ -40,6 +40,10 @@ class Runner(Protocol):
         """How many redeliveries or timers it takes now."""
         ...
 
+    def check(self) -> None:
+        """Raise what broke it, if anything did: of disk or engine, never of a record."""
+        ...
+
     async def settle(self) -> None:
         """Begin nothing new, and wait (within a limit) until nothing is in flight."""
         ...

@@ -81,7 +81,8 @@ class Task:
         return True
 
     def tick(self) -> None:
-        """Hand over the retries that are due and go on with keys whose head was handled."""
+        """Hand over the retries that are due, go on with keys whose head was handled; raises what broke the runner."""
+        self.runner.check()
         if self.parking.draining:
             for key in list(self.parking.draining):
                 self.runner.drain(key)

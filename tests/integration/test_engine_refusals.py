@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
@@ -20,6 +21,7 @@ from app.streaming.kafka import topics
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.offsets import begin_positions
 from app.streaming.names import repartition_topic
+from app.streaming.parking import BLOCKED, Blocked
 from app.streaming.topology import Topology
 from tests.engine.cluster import Cluster
 from tests.engine.inside import Inside
@@ -145,6 +147,23 @@ async def test_a_retry_topic_given_up_with_records_in_it_is_refused(
     log.send(f"{after.group}-retry-200", ticks(1, 1))
     with pytest.raises(TopologyChangedError, match=r"retry-200.* add its delay again"):
         begin_positions(clients.ends, after, 0, None)
+
+
+@pytest.mark.parametrize("kind", ["counting", "acting"])
+def test_a_worker_whose_rows_contradict_each_other_ends_and_says_so(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], kind: str
+) -> None:
+    """It neither goes on nor hangs: what supervises it must see that it is gone."""
+    with Cluster(log, tmp_path, kind, unique("torn")) as cluster:
+        worker = cluster.start("a")
+        cluster.ready(worker)
+        assert worker.stop() == 0
+        one_is_parked = msgspec.msgpack.encode(Blocked(None, 0, 1))
+        log.producer.produce(cluster.topology.changelog(BLOCKED.name), one_is_parked, b"key-1", partition=0)
+        assert log.producer.flush(30) == 0
+        torn = cluster.start("b")
+        assert torn.process.wait(60) != 0
+        assert "parked record 0 of key b'key-1' is gone" in torn.said()
 
 
 def test_missing_and_wrong_topics_are_refused(log: Log, tmp_path: Path, unique: Callable[[str], str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import PermanentError, TransientError
 from app.streaming.driver import Driver
+from app.streaming.errors import KeyMismatchError
 from app.streaming.failures import RetryPolicy
 from app.streaming.projection import Projections
 from app.streaming.record import Output
@@ -150,6 +151,35 @@ def test_a_record_under_a_foreign_key_does_not_block_that_key(driver: Driver) ->
     driver.run()
     assert len(driver.records(DLQ)) == 1
     assert told(driver, "victim") == ("b",)
+
+
+def test_a_record_of_a_foreign_key_that_waited_does_not_block_those_behind_it(driver: Driver, faults: Faults) -> None:
+    faults.left = {"a": 1}
+    send(driver, "k", "a")
+    driver.pipe(Output(SOURCE, b"k", msgspec.msgpack.encode(Letter("other", "x"))))
+    send(driver, "k", "b")
+    driver.advance(timedelta(seconds=3))
+    assert len(driver.records(DLQ)) == 1
+    assert told(driver, "k") == ("a", "b")
+    driver.pipe(Output(SOURCE, b"k", msgspec.msgpack.encode(Letter("other", "y"))))
+    faults.left = {"c": 1}
+    send(driver, "k", "c")
+    driver.pipe(Output(SOURCE, b"k", msgspec.msgpack.encode(Letter("other", "z"))))
+    driver.advance(timedelta(seconds=3))
+    assert len(driver.records(DLQ)) == 3
+    assert told(driver, "k") == ("a", "b", "c")
+    assert driver.rows("story", "blocked") == {}
+
+
+def test_a_head_that_turns_out_to_be_of_a_foreign_key_lets_its_key_go_on(driver: Driver, faults: Faults) -> None:
+    """As when the registry did not answer at first."""
+    faults.left = {"a": 1}
+    send(driver, "k", "a", "b")
+    driver.run()
+    faults.left, faults.error = {"a": 1}, KeyMismatchError
+    driver.advance(timedelta(seconds=3))
+    assert len(driver.records(DLQ)) == 1
+    assert told(driver, "k") == ("b",)
 
 
 def test_a_stranger_in_a_retry_topic_is_a_dead_letter(driver: Driver) -> None:

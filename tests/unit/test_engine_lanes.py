@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from app.streaming.driver import MemoryStore
+from app.streaming.errors import KeyMismatchError
 from app.streaming.failures import Attempt, RetryPolicy
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.limited import limited
@@ -19,6 +20,8 @@ from app.streaming.timers import TimerRow, timer_table
 from app.streaming.topology import StructCodec, Topology
 
 pytestmark = pytest.mark.anyio
+
+FOREIGN = b"of another key"
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -42,6 +45,8 @@ class Handler:
     async def to_record(self, record: Record, attempt: Attempt) -> None:
         self.begun.append(record.offset)
         await self.go_on.wait()
+        if record.value == FOREIGN:
+            raise KeyMismatchError("of another key")
 
     async def to_timer(self, timer: TimerRow) -> None:
         self.fired.append(timer)
@@ -63,8 +68,8 @@ def task_of(handler: Handler) -> Task:
     return task
 
 
-def batch(begin: int, keys: list[bytes]) -> RecordBatch:
-    records = [Record("in", 0, begin + n, 0, key, b"", []) for n, key in enumerate(keys)]
+def batch(begin: int, keys: list[bytes], value: bytes = b"") -> RecordBatch:
+    records = [Record("in", 0, begin + n, 0, key, value, []) for n, key in enumerate(keys)]
     return RecordBatch.of("in", 0, begin, begin + len(keys), records)
 
 
@@ -91,6 +96,23 @@ async def test_a_checkpoint_waits_for_one_record_of_a_key_and_parks_the_rest() -
         task.tick()
         await asyncio.sleep(0)
     assert handler.begun == [0, 5, 1, 2, 3, 4, 6]
+    task.close()
+
+
+async def test_a_parked_record_that_blocks_nothing_lets_its_key_go_on() -> None:
+    handler = Handler()
+    task = task_of(handler)
+    task.take(batch(0, [b"busy"]))
+    task.take(batch(1, [b"busy"] * 2, FOREIGN))
+    await asyncio.sleep(0)
+    await settled(task, handler)
+    assert task.parking.counts() == (2, 0)
+    task.runner.resume()
+    while task.parking.blocked:
+        task.tick()
+        await asyncio.sleep(0)
+    await task.runner.settle()
+    assert handler.begun == [0, 1, 2]
     task.close()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -102,8 +103,10 @@ def _told_to_stop() -> "asyncio.Future[None]":
 
 
 async def _stop(worker: Worker, app: App) -> None:
-    """Within the limit, whatever the broker does: a thread that waits for it would hold up the end of the process."""
-    watch = asyncio.get_running_loop().call_later(STOP_S, _cut_off)
+    """Within the limit, whatever happens: a thread of a client that is left would hold up the end of the process."""
+    watch = threading.Timer(STOP_S, _cut_off)
+    watch.daemon = True
+    watch.start()
     await worker.stop()
     with contextlib.suppress(asyncio.CancelledError):
         await app.stop()
@@ -112,5 +115,5 @@ async def _stop(worker: Worker, app: App) -> None:
 
 
 def _cut_off() -> None:
-    log.error("worker.cut_off", after_s=STOP_S, reason="Kafka did not answer in time; the next owner goes on")
+    log.error("worker.cut_off", after_s=STOP_S, reason="it could not end in order in time; the next owner goes on")
     os._exit(3)

@@ -257,8 +257,8 @@ class Worker:
         if owned.task.status == "active" and owned.task.is_dirty():
             try:
                 await owned.checkpoint(self._turn, last=True)
-            except (KafkaException, TimeoutError, OSError) as error:
-                log.warning("task.left_uncommitted", task=str(owned.task), error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one task, the worker ends in order
+                log.warning("task.left_uncommitted", task=str(owned.task), error=f"{type(error).__name__}: {error}")
         await owned.close()
 
     async def close(self) -> None:
