@@ -32,13 +32,15 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """One line a letter: where it came from, why and when it died."""
-    letters = list(_letters([topology] if topology else list(catalogue.NAMES)))
+    letters = _letters([topology] if topology else list(catalogue.NAMES))
     if as_json:
         typer.echo(msgspec.json.encode([_summary(letter) for letter in letters]).decode())
         return
+    count = 0
     for letter in letters:
         typer.echo("  ".join(map(str, _row(letter))))
-    typer.echo(f"{len(letters)} dead letters")
+        count += 1
+    typer.echo(f"{count} dead letters")
 
 
 @cli.command()
@@ -88,7 +90,7 @@ def _summary(letter: Letter) -> dict[str, Any]:
 def _envelope(letter: Letter) -> dict[str, Any]:
     return _summary(letter) | {
         "original_event": _event(letter),
-        "headers": {name: _text(value) for name, value in letter.headers},
+        "headers": [(name, _text(value)) for name, value in letter.headers],  # a name may be there twice
         "error": {"message": letter.message, "stack": letter.stack},
         "first_failed_at": _moment(letter.first_failed_at_ms),
     }

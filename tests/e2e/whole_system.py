@@ -22,7 +22,8 @@ from tests.engine.log import Log, until
 READY_S, STOP_S = 150.0, 60.0
 # a tenth of the default ones; set in the environment, others hold
 DELAYS = {"ORDERFLOW_RETRY_DELAYS_MS": "200,400,800,1600,3200"}
-ITEM = {"sku": "sku-0001", "quantity": 1, "unit_price_minor": 250}
+ITEM = {"sku": "white heart", "quantity": 1, "unit_price_minor": 255}
+STOCK = 10_000
 
 
 class WholeSystem:
@@ -42,6 +43,7 @@ class WholeSystem:
         where = {name: running[name] for name in ("api", "provider", "carrier", "kafka", "postgres")}
         self.settings = msgspec.structs.replace(self.settings, **where)
         self.topics = Log(self.settings.kafka)
+        self.ask("produce", "stock", "--item", f"{ITEM['sku']}={STOCK}")
 
     def running(self) -> dict[str, Any]:
         """What it says of its addresses and processes."""
