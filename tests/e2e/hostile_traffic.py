@@ -42,14 +42,14 @@ class Hostile(msgspec.Struct, frozen=True, gc=False):
 
 
 def records_for(topic: str, count: int) -> Iterator[Hostile]:
-    """About `count` records of every kind, each under a key of its own, and one as large as the topic takes."""
+    """At least `count` records of every kind, each under a key of its own, and one as large as the topic takes."""
     chance = Random(f"hostile:{topic}")
     made = _made(topic, count)
     if topic not in EVENT_TYPES:
         made = [*made, *_packed(chance)]
     for number, record in enumerate(made):
-        headers = _headers(chance, record.kind, MANY if number % MANY_EVERY == 0 else 1)
-        yield Hostile(record.kind, topic, record.key, record.value, headers)
+        more = () if record.kind == "largest" else _headers(chance, MANY if number % MANY_EVERY == 0 else 1)
+        yield Hostile(record.kind, topic, record.key, record.value, [*record.headers, *more])
     yield largest(topic)
 
 
@@ -57,9 +57,7 @@ def _made(topic: str, count: int) -> list[HostileRecord]:
     registry, like = committed_registry(), topic if topic in EVENT_TYPES else ORDERS_EVENTS
     unknown = max(count // UNKNOWN_EVERY, 4)
     seed = crc32(topic.encode())  # so that the keys of no two topics are the same: one would wait behind the other
-    made = [*poison(registry, like, seed, count - unknown), *unknown_schemas(registry, like, seed, unknown)]
-    # one a topic is enough, and that as large as can be
-    return [record for record in made if record.kind != "largest"]
+    return [*poison(registry, like, seed, count - unknown), *unknown_schemas(registry, like, seed, unknown)]
 
 
 def _packed(chance: Random) -> Iterator[HostileRecord]:
@@ -77,11 +75,10 @@ def _packed(chance: Random) -> Iterator[HostileRecord]:
         yield HostileRecord(kind=kind, key=chance.randbytes(16).hex().encode(), value=value, headers=())
 
 
-def _headers(chance: Random, kind: str, many: int) -> Headers:
+def _headers(chance: Random, many: int) -> Headers:
     """Binary ones, names given twice, without a value; and those of a letter or a retry, with nonsense in them."""
     nonsense = [b"0", b"-1", b"9" * 5000, b"\xff", None]
     return [
-        ("fault", kind.encode()),
         ("binary", chance.randbytes(16) + b"\xff"),
         ("binary", b"again"),
         ("nothing", None),
