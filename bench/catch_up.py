@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--events", type=int, default=500_000)
     parser.add_argument("--orders", type=int, default=50_000)
-    parser.add_argument("--interval-ms", type=int, default=100)
+    parser.add_argument("--interval-ms", type=int, default=1000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         kafka = KafkaServer(Path(directory) / "kafka")

@@ -141,7 +141,8 @@ def _schema_id(header: bytes) -> int | UUID:
 def _plain(schema: Any) -> Any:
     """Without logical types: times stay integers, as the events hold them."""
     if isinstance(schema, dict):
-        return {key: _plain(part) for key, part in schema.items() if key != "logicalType"}
+        plain = {key: _plain(part) for key, part in schema.items() if key != "logicalType"}
+        return plain["type"] if plain.keys() == {"type"} else plain
     if isinstance(schema, list):
         return [_plain(part) for part in schema]
     return schema

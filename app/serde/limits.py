@@ -59,7 +59,10 @@ def _is_currency(text: str) -> bool:
 def _all_of(names: list[str]) -> Callable[[Event], tuple[str, ...]]:
     if len(names) > 1:
         return attrgetter(*names)
-    return lambda event: tuple(getattr(event, name) for name in names)
+    if not names:
+        return lambda event: ()
+    only = attrgetter(*names)
+    return lambda event: (only(event),)
 
 
 def _items_of(hints: dict[str, Any]) -> Callable[[Any], tuple[Item, ...]] | None:

@@ -7,11 +7,11 @@ is known, 4 write the rows to RocksDB. A crash between 3 and 4 is mended by the 
 import asyncio
 import time
 from functools import partial
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from app.streaming.kafka.limited import let_go, limited
-from app.streaming.record import Output
 from app.streaming.state import Snapshot
 
 SLICE = 2000
@@ -53,13 +53,20 @@ class Transactions:
     async def _produce(self, snapshot: Snapshot) -> None:
         count = 0
         for output in snapshot.outputs:
-            self._send(output)
+            self._send(
+                output.topic,
+                output.value,
+                output.key,
+                output.partition,
+                timestamp=output.timestamp_ms,
+                headers=list(output.headers),
+            )
             count += 1
             if count % SLICE == 0:  # the loop's other work goes on meanwhile
                 await asyncio.sleep(0)
         for table, rows in snapshot.rows:
             for key, data in rows.items():
-                self._send(Output(table.changelog, key, data, partition=self._partition))
+                self._send(table.changelog, data, key, self._partition)
                 count += 1
                 if count % SLICE == 0:
                     await asyncio.sleep(0)
@@ -68,17 +75,10 @@ class Transactions:
         await limited(partial(self._send_offsets, positions), SEND_OFFSETS_S)
         await limited(self._commit, UNKNOWN_S + REQUEST_S)
 
-    def _send(self, output: Output) -> None:
+    def _send(self, topic: str, value: bytes | None, key: bytes | None, partition: int, **more: Any) -> None:
         while True:
             try:
-                self._producer.produce(
-                    output.topic,
-                    output.value,
-                    output.key,
-                    output.partition,
-                    timestamp=output.timestamp_ms,
-                    headers=list(output.headers),
-                )
+                self._producer.produce(topic, value, key, partition, **more)
             except BufferError:
                 self._producer.poll(0.05)
             else:
