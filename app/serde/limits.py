@@ -61,7 +61,7 @@ def _all_of(names: list[str]) -> Callable[[Event], tuple[str, ...]]:
         return attrgetter(*names)
     if not names:
         return lambda event: ()
-    only = attrgetter(*names)
+    only: Callable[[Event], str] = attrgetter(names[0])
     return lambda event: (only(event),)
 
 
