@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Most tests wait for servers, so more run at once than there are cores; long ones come first.
+AT_ONCE ?= -n 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: demo test check lint types contracts lock clean
 
@@ -10,7 +12,7 @@ demo: $(READY)
 	@$(BIN)/orderflow demo $(ARGS)
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 check: $(READY) lint types contracts test
 

@@ -27,6 +27,13 @@ class MakeTopics(Protocol):
     def __call__(self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None: ...
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In several processes, the tests of a file stay together, and so do those of the whole system, who share it."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder == "e2e" else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

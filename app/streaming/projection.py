@@ -59,7 +59,8 @@ class Route(msgspec.Struct, frozen=True):
     def bind(self, state: TaskState) -> Step:
         table: AnyTable = state.tables[self.table]
         decode, key_of, fold, row_of = self.source.codec.decode, self.source.codec.key, self.fold, self.key
-        get, encode, feeds, checked = table.get, table.encode, self.feeds, state.checked
+        get, feeds, checked = table.get, self.feeds, state.checked
+        put = table.put if state.careful else table.put_unchecked
 
         def step(key: bytes | None, value: bytes | None) -> None:
             if key is None:
@@ -72,10 +73,9 @@ class Route(msgspec.Struct, frozen=True):
             new = fold(old, event)
             if new is None:
                 return
-            data = encode(row, new)
-            if feeds:
-                state.outputs.extend([checked(output) for feed in feeds for output in feed.outputs(old, new)])
-            table.cache[row], table.dirty[row] = new, data
+            outputs = [checked(output) for feed in feeds for output in feed.outputs(old, new)] if feeds else ()
+            put(row, new)
+            state.outputs.extend(outputs)
 
         return step
 

@@ -46,19 +46,18 @@ def key_prefix(parts: tuple[str, ...]) -> bytes:
 
 
 class TaskTable(Generic[RowT]):
-    """Rows of one task. `cache` holds decoded rows, changed ones always among them; `dirty` the encoded changes."""
+    """Rows of one task. `cache` holds rows, changed ones always among them; `dirty` the changes, None deletes."""
 
     def __init__(self, spec: TableSpec[RowT], changelog: str) -> None:
         self.spec, self.changelog = spec, changelog
         self.cache: dict[bytes, RowT | None] = {}
-        self.dirty: dict[bytes, bytes | None] = {}
-        self._flushing: dict[bytes, bytes | None] = {}
+        self.dirty: dict[bytes, RowT | None] = {}
         self._committed: Rows | None = None
 
     def open(self, committed: Rows) -> None:
         """Back to what is durable: drops every change that no checkpoint has committed."""
         self._committed = committed
-        self.cache, self.dirty, self._flushing = {}, {}, {}
+        self.cache, self.dirty = {}, {}
 
     def load(self, keys: Iterable[bytes]) -> dict[bytes, RowT | None]:
         """Make the rows of `keys` present in the cache, and return the cache."""
@@ -79,14 +78,18 @@ class TaskTable(Generic[RowT]):
             return self.load((key,)).get(key)
 
     def put(self, key: bytes, row: RowT) -> None:
-        data = self.encode(key, row)
-        self.cache[key], self.dirty[key] = row, data
+        """Change the row; one over the limit is a `TooLargeError`, and nothing is changed."""
+        self._encode(key, row)
+        self.cache[key] = self.dirty[key] = row
+
+    def put_unchecked(self, key: bytes, row: RowT) -> None:
+        """As `put`, but a row over the limit is found at the checkpoint: see `TaskState.careful`."""
+        self.cache[key] = self.dirty[key] = row
 
     def delete(self, key: bytes) -> None:
         self.cache[key] = self.dirty[key] = None
 
-    def encode(self, key: bytes, row: RowT) -> bytes:
-        """The stored form; a row over the limit is a `TooLargeError` before anything is written."""
+    def _encode(self, key: bytes, row: RowT) -> bytes:
         data = self.spec.encode(row)
         if len(data) + len(key) > self.spec.limit:
             raise TooLargeError(
@@ -95,14 +98,13 @@ class TaskTable(Generic[RowT]):
             )
         return data
 
-    def snapshot(self) -> dict[bytes, bytes | None]:
-        """The changes since the last snapshot, last row per key; later changes belong to the next one."""
-        self._flushing, self.dirty = self.dirty, {}
-        return self._flushing
+    def encoded(self) -> dict[bytes, bytes | None]:
+        """The stored form of each row that changed; raises `TooLargeError`."""
+        encode = self._encode
+        return {key: None if row is None else encode(key, row) for key, row in self.dirty.items()}
 
     def persisted(self) -> None:
         """The last snapshot is durable: its rows may leave the cache."""
-        self._flushing = {}
         if len(self.cache) > CACHED_ROWS:
             keep = self.dirty
             for key in list(self.cache)[: CACHED_ROWS // 2]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.streaming.driver import MemoryStore
 from app.streaming.errors import StoreInUseError, TooLargeError
+from app.streaming.state import TaskState
 from app.streaming.store import Store, open_store
 from app.streaming.table import TableSpec, TaskTable, key_prefix, row_key
 
@@ -78,15 +79,30 @@ def table() -> tuple[TaskTable[Row], MemoryStore]:
     return made, store
 
 
+def state() -> tuple[TaskState, TaskTable[Row], MemoryStore]:
+    store = MemoryStore()
+    made = TaskState([ROWS], lambda name: f"{name}-log", set())
+    made.open(store, {})
+    return made, made.tables[ROWS.name], store
+
+
 def test_changes_after_a_snapshot_belong_to_the_next() -> None:
-    rows, _ = table()
+    task, rows, _ = state()
     rows.put(b"a", Row("1"))
-    first = rows.snapshot()
+    first = task.snapshot()
     rows.put(b"a", Row("2"))
     rows.delete(b"b")
-    assert first == {b"a": ROWS.encode(Row("1"))}
+    assert first.rows == [(rows, {b"a": ROWS.encode(Row("1"))})]
     assert rows.get(b"a") == Row("2")
-    assert rows.snapshot() == {b"a": ROWS.encode(Row("2")), b"b": None}
+    assert task.snapshot().rows == [(rows, {b"a": ROWS.encode(Row("2")), b"b": None})]
+
+
+def test_a_row_found_too_large_at_the_snapshot_makes_the_task_careful() -> None:
+    task, rows, _ = state()
+    rows.put_unchecked(b"key", Row("x" * 17))
+    with pytest.raises(TooLargeError, match="the limit is 20"):
+        task.snapshot()
+    assert task.careful
 
 
 def test_what_is_not_committed_is_gone_when_it_is_opened_again() -> None:

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from app.errors import SetupError
 from app.observability.log import logger
-from app.streaming.errors import TopicError
+from app.streaming.errors import TooLargeError, TopicError
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.fetch import BATCH, Fetcher
 from app.streaming.kafka.offsets import Start
@@ -187,7 +187,7 @@ class Worker:
     async def _checkpoint(self, owned: OwnedTask) -> None:
         try:
             await owned.checkpoint(self._turn)
-        except (KafkaException, TimeoutError, OSError) as error:
+        except (KafkaException, TimeoutError, OSError, TooLargeError) as error:
             await self._back(owned, f"checkpoint failed: {error}")
 
     async def _timer_ends(self, owned: OwnedTask) -> None:
