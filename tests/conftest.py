@@ -27,6 +27,7 @@ class MakeTopics(Protocol):
     def __call__(self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None: ...
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In several processes, the tests of a file stay together, and so do those of the whole system, who share it."""
     for item in items:
