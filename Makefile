@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # Most tests wait for servers, so more run at once than there are cores; long ones come first.
-AT_ONCE ?= -n 3 --dist loadgroup --no-loadscope-reorder
+AT_ONCE ?= -n 3 --no-loadscope-reorder
 
 .PHONY: demo test check lint types contracts lock clean
 

@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg import sql
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from app.embedded.files import FileLock, cache_directory
 from app.embedded.kafka import KafkaServer
@@ -27,12 +29,16 @@ class MakeTopics(Protocol):
     def __call__(self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None: ...
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class TogetherByFile(LoadScopeScheduling):
     """In several processes, the tests of a file stay together, and so do those of the whole system, who share it."""
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "e2e" else item.path.name))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/e2e" if file.startswith("tests/e2e/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TogetherByFile:
+    return TogetherByFile(config, log)
 
 
 @pytest.fixture(scope="session")
