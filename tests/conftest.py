@@ -29,7 +29,7 @@ class MakeTopics(Protocol):
     def __call__(self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None: ...
 
 
-class TogetherByFile(LoadScopeScheduling):
+class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for it
     """In several processes, the tests of a file stay together, and so do those of the whole system, who share it."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -19,6 +19,7 @@ from app.streaming.faust import process
 from app.streaming.faust.app import Membership
 from app.streaming.kafka import topics
 from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.log import read_topic
 from app.streaming.kafka.offsets import begin_positions
 from app.streaming.names import repartition_topic
 from app.streaming.parking import BLOCKED, Blocked
@@ -206,3 +207,11 @@ async def test_a_worker_gives_up_on_a_kafka_that_does_not_come(tmp_path: Path, m
     topology = counting("nowhere", tmp_path, DELAYS_MS)
     with pytest.raises(KafkaUnreachableError, match=f"127.0.0.1:{port}.*ORDERFLOW_KAFKA"):
         await process.serve(topology, membership, lambda *_: None, interval_s=0.1, start="earliest")
+
+
+@pytest.mark.parametrize("ask", [lambda at: topics.check(at, [], 1), lambda at: list(read_topic(at, "any"))])
+def test_a_kafka_out_of_reach_is_named_with_the_setting_to_mend(ask: Callable[[str], object]) -> None:
+    """Whatever was asked of it."""
+    (port,) = free_ports(0)
+    with pytest.raises(KafkaUnreachableError, match=f"127.0.0.1:{port} does not answer .* mend ORDERFLOW_KAFKA"):
+        ask(f"127.0.0.1:{port}")

@@ -76,7 +76,7 @@ async def _kafka_is_ready(topology: Topology, membership: Membership) -> None:
     while True:
         try:
             await limited(check, CHECK_S)
-        except (KafkaException, TimeoutError) as error:
+        except (KafkaUnreachableError, KafkaException, TimeoutError) as error:
             if time.monotonic() > until:
                 raise KafkaUnreachableError(
                     f"Kafka at {membership.bootstrap} has not answered for {KAFKA_WAIT_S:.0f} s ({error}); "

@@ -3,7 +3,9 @@
 from functools import cached_property
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from app.streaming.errors import KafkaUnreachableError
 
 MESSAGE_LIMIT = 2_500_000  # bytes; above the limit of every topic of ours, which is what counts
 TRANSACTION_TIMEOUT_MS = 60_000
@@ -12,6 +14,13 @@ COMMON = {
     "reconnect.backoff.max.ms": 1_000,  # the default is 10 s: a broker that is back would be noticed that late
     "log_level": 2,  # what fails is raised where it was asked for
 }
+
+
+def unreachable(bootstrap: str, error: KafkaException) -> KafkaUnreachableError:
+    """What a request that met no broker is to the one who asked for it."""
+    return KafkaUnreachableError(
+        f"Kafka at {bootstrap} does not answer ({error.args[0].str()}); start it or mend ORDERFLOW_KAFKA"
+    )
 
 
 class Clients:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from app.streaming.errors import TopicError
-from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.clients import Clients, unreachable
 from app.streaming.kafka.fetch import to_record
 from app.streaming.record import Record
 
@@ -18,10 +18,7 @@ def read_topic(bootstrap: str, topic: str) -> Iterator[Record]:
     """Every committed record, partition by partition (blocking)."""
     consumer = Clients(bootstrap, READER).restorer()
     try:
-        known = consumer.list_topics(topic, REQUEST_S).topics[topic]
-        if known.error is not None:
-            raise TopicError(f"topic {topic} cannot be read ({known.error}); run `orderflow topics apply`")
-        for partition in sorted(known.partitions):
+        for partition in _partitions(consumer, bootstrap, topic):
             consumer.assign([TopicPartition(topic, partition, 0)])
             while True:
                 message = consumer.poll(SILENT_S)
@@ -35,3 +32,13 @@ def read_topic(bootstrap: str, topic: str) -> Iterator[Record]:
                     raise KafkaException(message.error())
     finally:
         consumer.close()
+
+
+def _partitions(consumer: Consumer, bootstrap: str, topic: str) -> list[int]:
+    try:
+        known = consumer.list_topics(topic, REQUEST_S).topics[topic]
+    except KafkaException as error:
+        raise unreachable(bootstrap, error) from error
+    if known.error is not None:
+        raise TopicError(f"topic {topic} cannot be read ({known.error}); run `orderflow topics apply`")
+    return sorted(known.partitions)

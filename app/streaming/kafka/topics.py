@@ -5,7 +5,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from app.streaming.errors import TopicError
-from app.streaming.kafka.clients import COMMON
+from app.streaming.kafka.clients import COMMON, unreachable
 from app.streaming.parking import PARKED
 from app.streaming.record import RECORD_LIMIT
 from app.streaming.topology import Kind, TopicSpec
@@ -41,7 +41,7 @@ class Applied(msgspec.Struct, frozen=True):
 def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: int) -> Applied:
     """Create what is missing, and set what is set wrong; what is there must have the same partition count."""
     admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
-    kept = _counts(admin, specs)
+    kept = _counts(admin, bootstrap, specs)
     _check_counts(kept, partitions)
     missing = {spec.name: spec for spec in specs if spec.name not in kept}
     new = [NewTopic(name, partitions, replication, config=SETTINGS[spec.kind]) for name, spec in missing.items()]
@@ -58,7 +58,7 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
 def check(bootstrap: str, specs: list[TopicSpec], partitions: int) -> None:
     """A `TopicError` names what is missing, or has another partition count or settings that would lose something."""
     admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
-    counts = _counts(admin, specs)
+    counts = _counts(admin, bootstrap, specs)
     if missing := [spec.name for spec in specs if spec.name not in counts]:
         raise TopicError(f"topics are missing: {', '.join(missing)}; run `orderflow topics apply`")
     _check_counts(counts, partitions)
@@ -101,8 +101,11 @@ def _alter(admin: AdminClient, wrong: dict[TopicSpec, dict[str, str]]) -> None:
         future.result(REQUEST_S)
 
 
-def _counts(admin: AdminClient, specs: list[TopicSpec]) -> dict[str, int]:
-    known = admin.list_topics(timeout=LOOK_S).topics
+def _counts(admin: AdminClient, bootstrap: str, specs: list[TopicSpec]) -> dict[str, int]:
+    try:
+        known = admin.list_topics(timeout=LOOK_S).topics
+    except KafkaException as error:
+        raise unreachable(bootstrap, error) from error
     return {spec.name: len(known[spec.name].partitions) for spec in specs if spec.name in known}
 
 
