@@ -17,9 +17,9 @@ from app.streaming.errors import (
 )
 from app.streaming.faust import process
 from app.streaming.faust.app import Membership
+from app.streaming.kafka import log as read_log
 from app.streaming.kafka import topics
 from app.streaming.kafka.clients import Clients
-from app.streaming.kafka.log import read_topic
 from app.streaming.kafka.offsets import begin_positions
 from app.streaming.names import repartition_topic
 from app.streaming.parking import BLOCKED, Blocked
@@ -209,9 +209,13 @@ async def test_a_worker_gives_up_on_a_kafka_that_does_not_come(tmp_path: Path, m
         await process.serve(topology, membership, lambda *_: None, interval_s=0.1, start="earliest")
 
 
-@pytest.mark.parametrize("ask", [lambda at: topics.check(at, [], 1), lambda at: list(read_topic(at, "any"))])
-def test_a_kafka_out_of_reach_is_named_with_the_setting_to_mend(ask: Callable[[str], object]) -> None:
+@pytest.mark.parametrize("ask", [lambda at: topics.check(at, [], 1), lambda at: list(read_log.read_topic(at, "any"))])
+def test_a_kafka_out_of_reach_is_named_with_the_setting_to_mend(
+    ask: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever was asked of it."""
+    monkeypatch.setattr(topics, "LOOK_S", 1.0)
+    monkeypatch.setattr(read_log, "REQUEST_S", 1.0)
     (port,) = free_ports(0)
     with pytest.raises(KafkaUnreachableError, match=f"127.0.0.1:{port} does not answer .* mend ORDERFLOW_KAFKA"):
         ask(f"127.0.0.1:{port}")
