@@ -4,7 +4,7 @@ What `TopologyTestDriver` is to Kafka Streams. Several topologies share the topi
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -16,35 +16,12 @@ from app.streaming.errors import TooLargeError
 from app.streaming.record import Output, Record, RecordBatch
 from app.streaming.task import Task
 from app.streaming.topology import TaskBatch, Topology
+from app.streaming.volatile import MemoryStore
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 STEPS = 100_000
 
 ResultT = TypeVar("ResultT")
-
-
-class MemoryStore:
-    """Committed rows of one task."""
-
-    def __init__(self) -> None:
-        self._rows: dict[bytes, bytes] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._rows.get(key)
-
-    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
-        return [self._rows.get(key) for key in keys]
-
-    def scan(self, prefix: bytes, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        found = sorted(key for key in self._rows if key.startswith(prefix) and (after is None or key > after))
-        return ((key, self._rows[key]) for key in found)
-
-    def write(self, rows: dict[bytes, bytes | None]) -> None:
-        for key, data in rows.items():
-            if data is None:
-                self._rows.pop(key, None)
-            else:
-                self._rows[key] = data
 
 
 class _Delivery:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.streaming.delayed import Delayed
-from app.streaming.driver import MemoryStore
 from app.streaming.parking import BLOCKED, PARKED, Parking
 from app.streaming.record import Record, RecordBatch
 from app.streaming.table import TaskTable
 from app.streaming.timers import Timers, timer_key, timer_table
+from app.streaming.volatile import MemoryStore
 
 
 class Wake(msgspec.Struct, frozen=True):

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.streaming.driver import MemoryStore
 from app.streaming.errors import StoreInUseError, TooLargeError
 from app.streaming.state import TaskState
 from app.streaming.store import Store, open_store
 from app.streaming.table import TableSpec, TaskTable, key_prefix, row_key
+from app.streaming.volatile import MemoryStore
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
