@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from confluent_kafka import TopicPartition
 
-from app.streaming.driver import MemoryStore
 from app.streaming.errors import KeyMismatchError
 from app.streaming.failures import Attempt, RetryPolicy
 from app.streaming.kafka.fetch import Fetcher
@@ -18,6 +17,7 @@ from app.streaming.record import Record, RecordBatch
 from app.streaming.task import Task
 from app.streaming.timers import TimerRow, timer_table
 from app.streaming.topology import StructCodec, Topology
+from app.streaming.volatile import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
