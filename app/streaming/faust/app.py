@@ -48,6 +48,8 @@ def faust_app(topology: Topology, worker: Worker, membership: Membership) -> App
         broker_max_poll_interval=60.0,
         canonical_url=membership.url,
         consumer_auto_offset_reset="earliest",
+        # a broker that has just started may not name all topics yet: what was assigned without them is mended this soon
+        consumer_metadata_max_age_ms=5_000,
         datadir=membership.directory / "faust",
         store="orderflow://",
         stream_buffer_maxsize=64,
