@@ -38,7 +38,7 @@ class OwnedTask:
         self.checkpointed_at = 0.0
         self.failures = 0
         self.trouble = ""
-        self._gone = asyncio.Event()
+        self._let_go = asyncio.Event()
         self._stop = threading.Event()
         self._changelogs = {t.changelog: t.spec.prefix for t in task.state.tables.values()}
         self._ends: tuple[float, dict[str, int]] = (0.0, {})
@@ -133,7 +133,7 @@ class OwnedTask:
         log.warning("task.failed", task=str(self.task), why=trouble, failures=self.failures, again_in_s=pause_s)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
-                await self._gone.wait()
+                await self._let_go.wait()
 
     async def _ask_for_ends(self) -> None:
         """Learn now and then how far the changelogs are in the store, so that the next start replays little.
@@ -166,7 +166,14 @@ class OwnedTask:
             self.store.close()
             self.store = None
 
+    def let_go(self) -> None:
+        """It is not tried again, whatever fails: the worker gives it up."""
+        self._let_go.set()
+
+    def is_let_go(self) -> bool:
+        return self._let_go.is_set()
+
     def abandon(self) -> None:
         """End a restore or a pause soon, whatever is left of it."""
-        self._gone.set()
+        self.let_go()
         self._stop.set()

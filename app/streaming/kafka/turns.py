@@ -1,0 +1,155 @@
+"""Carries on the tasks that a worker owns: ticks and checkpoints them, and resets what failed."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping
+
+from confluent_kafka import KafkaException
+
+from app.errors import SetupError
+from app.observability.log import logger
+from app.streaming.errors import TooLargeError
+from app.streaming.kafka.fetch import Fetcher
+from app.streaming.kafka.owned import OwnedTask
+from app.streaming.kafka.restore import RestoreStoppedError
+from app.streaming.task import Task
+
+log = logger(__name__)
+
+TURN_S = 0.02
+IDLE_TURN_S = 0.1  # when nothing is under way; a batch that comes ends it at once
+SOONEST_S = 0.025  # between two checkpoints of a task
+POSITIONS_ONLY_S = 0.5
+BACKLOG_HIGH, BACKLOG_LOW = 4000, 1000
+
+
+class Turns:
+    """`owned` is the worker's own table of its tasks; `fail` ends the worker with an error."""
+
+    def __init__(
+        self, owned: Mapping[int, OwnedTask], fetcher: Fetcher, interval_s: float, fail: Callable[[Exception], None]
+    ) -> None:
+        self._owned, self._fetcher, self._interval_s, self._fail = owned, fetcher, interval_s, fail
+        self.catching_up = False
+        self._turn = asyncio.Semaphore(1)
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._work = asyncio.Event()
+
+    async def run(self) -> None:
+        """Tick and checkpoint what is owned, until cancelled."""
+        while True:
+            self._turn_all()
+            self._work.clear()
+            try:
+                async with asyncio.timeout(TURN_S if self._is_busy() else IDLE_TURN_S):
+                    await self._work.wait()
+            except TimeoutError:
+                continue
+            await asyncio.sleep(0.002)
+
+    def wake(self) -> None:
+        """There is work: the next turn comes at once."""
+        self._work.set()
+
+    def begin(self, owned: OwnedTask, closing: asyncio.Task[None] | None) -> None:
+        """Bring a task that was assigned into work, once whoever had its store in this process has closed it."""
+        self._spawn(owned, self._reset(owned, "assigned", closing))
+
+    def _spawn(self, owned: OwnedTask, work: Coroutine[None, None, None]) -> None:
+        owned.idle.clear()
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - a fault of the engine itself ends the worker, in plain sight
+                self._fail(error)
+            finally:
+                owned.idle.set()
+
+        job = asyncio.get_running_loop().create_task(guarded())
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    async def _reset(self, owned: OwnedTask, why: str, closing: asyncio.Task[None] | None = None) -> None:
+        """Reset until it works or the task is no longer ours."""
+        partition = owned.task.partition
+        owned.task.status = "restoring"
+        self._fetcher.unassign(partition)
+        if closing is not None:
+            await closing  # the store can be open only once
+        while not owned.is_let_go():
+            try:
+                await owned.reset(why)
+            except SetupError as error:
+                self._fail(error)
+                return
+            except RestoreStoppedError:
+                return
+            except (KafkaException, TimeoutError, OSError) as error:
+                await owned.failed(str(error))
+            else:
+                if not owned.is_let_go():
+                    self._fetcher.assign(partition, owned.task.taken)
+                return
+
+    def _turn_all(self) -> None:
+        for owned in self._owned.values():
+            task = owned.task
+            if task.status != "active":
+                continue
+            if owned.idle.is_set():
+                task.tick()
+                task.fire_timers()
+                if self._is_due(owned):
+                    self._spawn(owned, self._checkpoint(owned))
+                elif task.timers_wait_for_ends():
+                    self._spawn(owned, self._timer_ends(owned))
+            self._hold_what_waits(task)
+
+    def _is_busy(self) -> bool:
+        tasks = [owned.task for owned in self._owned.values()]
+        return any(task.is_dirty() or task.runner.in_flight() or task.parking.draining for task in tasks)
+
+    def _hold_what_waits(self, task: Task) -> None:
+        waiting = {topic: task.runner.backlog() for topic in task.topology.sources}
+        waiting.update({topic: len(delayed) for topic, delayed in task.delayed.items()})
+        for topic, count in waiting.items():
+            if count > BACKLOG_HIGH or count < BACKLOG_LOW:
+                self._fetcher.hold(topic, task.partition, hold=count > BACKLOG_HIGH)
+
+    def _is_due(self, owned: OwnedTask) -> bool:
+        since = time.monotonic() - owned.checkpointed_at
+        if owned.task.state.has_effects():
+            return since >= (self._interval_s if self.catching_up else SOONEST_S)
+        return since >= POSITIONS_ONLY_S and owned.task.state.has_moved()
+
+    async def _checkpoint(self, owned: OwnedTask) -> None:
+        try:
+            await owned.checkpoint(self._turn)
+        except (KafkaException, TimeoutError, OSError, TooLargeError) as error:
+            await self._back(owned, f"checkpoint failed: {error}")
+
+    async def _timer_ends(self, owned: OwnedTask) -> None:
+        try:
+            await owned.timer_ends()
+        except KafkaException as error:
+            log.warning("timers.ends_unknown", task=str(owned.task), error=str(error))
+
+    async def _back(self, owned: OwnedTask, why: str) -> None:
+        owned.task.status = "restoring"
+        self._fetcher.unassign(owned.task.partition)
+        await owned.failed(why)
+        if not owned.is_let_go():
+            await self._reset(owned, why)
+
+    async def leave(self, owned: OwnedTask) -> None:
+        """Commit what a task has done, and let go of it."""
+        if owned.task.status != "active":
+            owned.abandon()
+        await owned.idle.wait()
+        if owned.task.status == "active" and owned.task.is_dirty():
+            try:
+                await owned.checkpoint(self._turn, last=True)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one task, the worker ends in order
+                log.warning("task.left_uncommitted", task=str(owned.task), error=f"{type(error).__name__}: {error}")
+        await owned.close()
