@@ -1,14 +1,20 @@
-"""What all topologies wire alike: sources of domain events, outputs of them, the retry policy."""
+"""What topologies wire alike: sources of domain events, outputs of them, the retry policy, reactions."""
+
+from collections.abc import AsyncIterator
+from typing import Any
 
 from app.config import Settings
 from app.domain.events import Event
+from app.domain.step import Timer
 from app.serde.cloudevents import headers
 from app.serde.codec import EventCodec, event_codec
 from app.serde.registry import SchemaRegistry
 from app.serde.topics import EVENT_TYPES, topic_of
 from app.streaming.failures import RetryPolicy
+from app.streaming.reactions import Gateway, Reactions, Rules
 from app.streaming.record import Output
-from app.streaming.topology import Source, Topology
+from app.streaming.table import TableSpec
+from app.streaming.topology import Source, TaskBatch, Topology
 
 
 def retries(settings: Settings) -> RetryPolicy:
@@ -30,3 +36,37 @@ class EventOutput:
         topic = topic_of(type(event))
         codec = self._codecs[topic]
         return Output(topic, codec.key(event), codec.encode(event), headers(event))
+
+
+def reacting(
+    name: str,
+    settings: Settings,
+    registry: SchemaRegistry,
+    gateway: Gateway,
+    *,
+    reads: tuple[str, ...],
+    emits: tuple[str, ...] = (),
+    rules: Rules,
+    rows: TableSpec[Any],
+) -> Topology:
+    """A topology that reacts to the events of `reads` by these rules, through the gateway, and emits events."""
+    topology = Topology(name, retries(settings), start_required=True)
+    for topic in emits:
+        topology.emits(topic)
+    reactions = Reactions(
+        topology,
+        *event_sources(topology, registry, *reads),
+        rules=rules,
+        rows=rows,
+        timer=Timer,
+        gateway=gateway,
+        emit=EventOutput(registry),
+        limit_s=settings.gateway_timeout * 2,
+    )
+
+    @topology.agent
+    async def react(batches: AsyncIterator[TaskBatch]) -> None:
+        async for batch in batches:
+            await reactions.process(batch)
+
+    return topology
