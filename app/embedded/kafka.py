@@ -31,7 +31,7 @@ CRASHES = tuple(-number for number in (signal.SIGABRT, signal.SIGSEGV, signal.SI
 # settings of other programs that a JVM would take up
 FOREIGN = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
 
-SETTINGS = {
+SETTINGS: dict[str, str | int] = {
     "process.roles": "broker,controller",
     "node.id": 1,
     "controller.listener.names": "CONTROLLER",
@@ -74,8 +74,9 @@ class KafkaServer(Server):
     program: ClassVar[str] = "java"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, node: int = 1) -> None:
         super().__init__(directory)
+        self.node = node
         self._ports_file = self.directory / "ports.json"
         self._settings = self.directory / "server.properties"
         self._recording = self.directory / "start.aotconf"
@@ -122,21 +123,35 @@ class KafkaServer(Server):
         classpath = jars.fetch(jars.locked(), cache / "jars")
         self._java = [java, *FLAGS, "-cp", ":".join(map(str, classpath))]
         self._aot = AotCache(cache, self._java, classpath, version)
-        if self.process is None:  # clients of a server that comes back know its port
-            self._port, self._controller_port = free_ports(self._port, self._controller_port)
+        self._choose_ports()
         write_secret(self._ports_file, json.dumps([self._port, self._controller_port]).encode())
         self._write_settings()
         self._format(self._aot.flags())
+        self._end_former_life()
+
+    def _choose_ports(self) -> None:
+        if self.process is None:  # clients of a server that comes back know its port
+            self._port, self._controller_port = free_ports(self._port, self._controller_port)
+
+    def _end_former_life(self) -> None:
         if former_session.is_needed(self.directory):
             former_session.end_former_session(self._java, self.directory, self._settings)
 
+    @property
+    def controller(self) -> str:
+        """Where the controllers of its cluster connect."""
+        return f"{LOOPBACK}:{self._controller_port}"
+
+    def _own_settings(self) -> dict[str, str | int]:
+        """What this broker has beyond, or in place of, `SETTINGS`."""
+        return {"controller.quorum.voters": f"1@{self.controller}"}
+
+    def _cluster_id(self) -> str:
+        return "O" + secrets.token_urlsafe(16)[1:]
+
     def _write_settings(self) -> None:
-        controller = f"{LOOPBACK}:{self._controller_port}"
-        addresses = {
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "controller.quorum.voters": f"1@{controller}",
-        }
-        lines = [f"{name}={value}\n" for name, value in (SETTINGS | addresses).items()]
+        listeners = {"listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{self.controller}"}
+        lines = [f"{name}={value}\n" for name, value in (SETTINGS | listeners | self._own_settings()).items()]
         self._settings.write_text("".join(lines))
 
     def _format(self, flags: list[str]) -> None:
@@ -144,8 +159,7 @@ class KafkaServer(Server):
         if done.exists():
             return
         shutil.rmtree(self.directory / "log", ignore_errors=True)
-        cluster = "O" + secrets.token_urlsafe(16)[1:]
-        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", f"--config={self._settings}"]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id()}", f"--config={self._settings}"]
         process = self._run_java(flags, tool)
         try:
             code = process.wait(FORMAT_LIMIT)
@@ -172,7 +186,7 @@ class KafkaServer(Server):
             return "nobody listens there yet"
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
         try:
-            return "" if admin.list_topics(timeout=1.0).brokers else "no broker is registered yet"
+            return "" if self.node in admin.list_topics(timeout=1.0).brokers else "it is not registered yet"
         except KafkaException as error:
             return str(error.args[0].str())
 
