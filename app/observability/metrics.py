@@ -31,6 +31,11 @@ CHECKPOINT_SECONDS = Histogram("orderflow_checkpoint_seconds", "Time of one chec
 RESETS = Counter("orderflow_task_resets_total", "Starts from the last checkpoint, by cause.", ("group", "cause"))
 RESTORED = Counter("orderflow_restored_records_total", "Rows written to restore tables.", ("group",))
 RESTORE_LEFT = Gauge("orderflow_restore_left_records", "Changelog records still to restore.", ("group", "partition"))
+RESTORE_RATE = Gauge("orderflow_restore_records_per_second", "Pace of a restore.", ("group", "partition"))
+RESTORE_LEFT_SECONDS = Gauge("orderflow_restore_left_seconds", "Time to the end of a restore.", ("group", "partition"))
+STANDBY_LAG = Gauge("orderflow_standby_lag_records", "Changelog records that a copy lacks.", ("group", "partition"))
+TROUBLES = Counter("orderflow_troubles_total", "What held up a task or the worker, by error.", ("group", "error"))
+READY = Gauge("orderflow_worker_ready", "1 while the worker is a member and all of its tasks are active.", ("group",))
 TIMERS = Gauge("orderflow_timers_pending", "Timers set and not yet fired.", ("group", "partition"))
 
 # failures

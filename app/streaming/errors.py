@@ -31,6 +31,18 @@ class ReactionTimeoutError(TransientError):
     """A reaction took longer than a checkpoint may wait; its late answer is ignored."""
 
 
+class RestoreStalledError(TransientError):
+    """A restore that is not at its end got no record for too long; it begins again from where it stands."""
+
+
+class StuckHandlerError(TransientError):
+    """A handler has not returned, long after its own limit: its task cannot commit what it did."""
+
+
+class MembershipLostError(TransientError):
+    """The group has not acknowledged this worker for longer than it keeps it: others may own its tasks by now."""
+
+
 class NotActiveError(OrderflowError):
     """This worker cannot answer for the partition now: not its owner, restoring, or cut off from its group."""
 
@@ -45,6 +57,10 @@ class OffsetsExpiredError(SetupError):
 
 class StartRequiredError(SetupError):
     """A topology that acts on the outside world was not told where to start."""
+
+
+class NameInUseError(SetupError):
+    """Another worker of the group has this worker's name, and so its place in the group."""
 
 
 class StoreInUseError(SetupError):

@@ -30,10 +30,10 @@ class Inside:
         for left in reversed(range(TRIES)):
             try:
                 await self.owned.reset("told")
-            except KafkaException:
+            except KafkaException as error:
                 if not left:
                     raise
-                await self.owned.failed("told")
+                await self.owned.failed(error)
             else:
                 break
         self.fetcher.assign(0, self.task.taken)

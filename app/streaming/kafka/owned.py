@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 
 from app.observability.log import logger
-from app.observability.metrics import CHECKPOINT_SECONDS, CHECKPOINTS, RESETS
+from app.observability.metrics import CHECKPOINT_SECONDS, CHECKPOINTS, RESETS, TROUBLES
+from app.streaming.errors import StuckHandlerError
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.offsets import Start, begin_positions, committed_ends, tables_metadata
-from app.streaming.kafka.restore import Progress, RestoreStoppedError, changelog_ends, restore
+from app.streaming.kafka.progress import Progress
+from app.streaming.kafka.restore import RestoreStoppedError, changelog_ends, restore
 from app.streaming.state import Snapshot
 from app.streaming.store import Store, open_store
 from app.streaming.task import Task
@@ -22,6 +24,8 @@ SETTLE_S = 30.0
 ENDS_EVERY_S = 10.0
 AGAIN_S = 1.0  # after a failure: by then the membership has told whether the task is still ours
 AGAIN_AT_LAST_S = 16.0
+TELL_EVERY_S = 3.0
+TRIES = 3  # failures in a row, after which it is not a passing trouble
 
 
 class OwnedTask:
@@ -32,12 +36,13 @@ class OwnedTask:
         self._path = directory / f"{task.topology.name}-{task.partition}"
         self._transactions: Transactions | None = None
         self.store: Store | None = None
-        self.progress = Progress()
+        self.progress = Progress(task.topology.group)
+        self._told_at = 0.0
         self.idle = asyncio.Event()
         self.idle.set()
         self.checkpointed_at = 0.0
         self.failures = 0
-        self.trouble = ""
+        self.trouble: Exception | None = None
         self._let_go = asyncio.Event()
         self._stop = threading.Event()
         self._changelogs = {t.changelog: t.spec.prefix for t in task.state.tables.values()}
@@ -49,7 +54,7 @@ class OwnedTask:
         task.status = "restoring"
         task.epoch += 1
         RESETS.labels(task.topology.group, why.partition(":")[0]).inc()
-        self.progress = Progress()
+        self.progress, self._told_at = Progress(task.topology.group), began
         positions = await asyncio.to_thread(self._recover)
         if self.store is None or self._transactions is None or self._stop.is_set():
             raise RestoreStoppedError
@@ -97,8 +102,7 @@ class OwnedTask:
         task, transactions, store, epoch = self.task, self._transactions, self.store, self.task.epoch
         if transactions is None or store is None:
             raise RestoreStoppedError
-        async with asyncio.timeout(SETTLE_S):
-            await task.runner.settle()
+        await self._settle()
         async with turn:
             if task.status != "active" or task.epoch != epoch:
                 return
@@ -109,6 +113,16 @@ class OwnedTask:
         if task.status == "active" and task.epoch == epoch:
             self._persist(store, snapshot)
             await self._ask_for_ends()
+
+    async def _settle(self) -> None:
+        try:
+            async with asyncio.timeout(SETTLE_S):
+                await self.task.runner.settle()
+        except TimeoutError:
+            raise StuckHandlerError(
+                f"{self.task.runner.in_flight()} handlers have not returned for {SETTLE_S:.0f} s; what they do next is "
+                "ignored, and their records are handled again: look for a gateway that holds on past its limit"
+            ) from None
 
     async def _commit(self, transactions: Transactions, snapshot: Snapshot) -> None:
         group, began, outcome = self.task.topology.group, time.monotonic(), "failed"
@@ -123,17 +137,35 @@ class OwnedTask:
         store.write(snapshot.stored_rows(), self._ends[1])
         self.task.state.persisted(snapshot)
         self.checkpointed_at = time.monotonic()
-        self.failures = 0
+        self.failures, self.trouble = 0, None
 
-    async def failed(self, trouble: str) -> None:
+    async def failed(self, trouble: Exception) -> None:
         """Its checkpoint or reset failed: returns when it is time to try again, or when the task is let go of."""
         self.failures += 1
         self.trouble = trouble
+        TROUBLES.labels(self.task.topology.group, type(trouble).__name__).inc()
         pause_s = min(AGAIN_S * 2.0 ** (self.failures - 1), AGAIN_AT_LAST_S)
-        log.warning("task.failed", task=str(self.task), why=trouble, failures=self.failures, again_in_s=pause_s)
+        why = f"{type(trouble).__name__}: {trouble}"
+        log.warning("task.failed", task=str(self.task), why=why, failures=self.failures, again_in_s=pause_s)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._let_go.wait()
+
+    def tell(self) -> None:
+        """Log how the restore is going, every few seconds."""
+        now = time.monotonic()
+        if now - self._told_at >= TELL_EVERY_S:
+            self._told_at = now
+            log.info("task.restoring", task=str(self.task), **self.progress.told())
+
+    def unready(self) -> str | None:
+        """Why it cannot serve now, or will soon not, if so."""
+        failed = f"has failed {self.failures} times in a row ({self.trouble}); mend that, it tries again"
+        if self.failures >= TRIES or isinstance(self.trouble, StuckHandlerError):
+            return failed
+        if self.task.status == "active":
+            return None
+        return failed if self.trouble else f"still restoring: {self.progress}; ask again in a moment"
 
     async def _ask_for_ends(self) -> None:
         """Learn now and then how far the changelogs are in the store, so that the next start replays little.

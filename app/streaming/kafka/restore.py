@@ -4,13 +4,12 @@ import threading
 import time
 from collections.abc import Iterable
 
-import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from app.observability.log import logger
-from app.observability.metrics import RESTORED
-from app.streaming.errors import TopicError
+from app.streaming.errors import RestoreStalledError, TopicError
 from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.progress import Progress
 from app.streaming.store import Store
 
 log = logger(__name__)
@@ -18,13 +17,6 @@ log = logger(__name__)
 REQUEST_S = 15.0
 STALLED_S = 60.0
 STALE_AFTER_S = 3.5 * 86_400  # half of a changelog's delete.retention.ms: older, a deleted row could rise again
-
-
-class Progress(msgspec.Struct):
-    """How a restore stands; `remaining` counts offsets."""
-
-    restored: int = 0
-    remaining: int = 0
 
 
 class RestoreStoppedError(Exception):
@@ -54,14 +46,13 @@ def restore(
         store = store.wipe()
     starts = {topic: max(low, store.positions.changelogs.get(topic, 0)) for topic, (low, _) in ends.items()}
     behind = {topic: (start, ends[topic][1]) for topic, start in starts.items() if start < ends[topic][1]}
-    progress.remaining = sum(end - start for start, end in behind.values())
+    progress.begin(sum(end - start for start, end in behind.values()))
     if behind:
         consumer = clients.restorer()
         try:
             consumer.assign([TopicPartition(topic, partition, start) for topic, (start, _) in behind.items()])
             _replay(consumer, store, behind, changelogs, progress, stop)
         finally:
-            RESTORED.labels(clients.group).inc(progress.restored)
             consumer.close()
     return store
 
@@ -86,7 +77,6 @@ def _replay(
     stop: threading.Event,
 ) -> None:
     at = {topic: start for topic, (start, _) in behind.items()}
-    moved = time.monotonic()
     while any(at[topic] < end for topic, (_, end) in behind.items()):
         if stop.is_set():
             raise RestoreStoppedError
@@ -95,13 +85,18 @@ def _replay(
         rows = _rows(messages, changelogs, at)
         if rows:
             store.write(rows, at)
-        if messages:
-            moved = time.monotonic()
-        elif time.monotonic() - moved > STALLED_S:
-            raise TimeoutError(f"no changelog record of {sorted(behind)} came for {STALLED_S} s")
-        progress.restored += len(rows)
-        progress.remaining = sum(max(0, end - at[topic]) for topic, (_, end) in behind.items())
+        progress.advance(len(rows), sum(max(0, end - at[topic]) for topic, (_, end) in behind.items()))
+        if progress.standing_s() > STALLED_S:
+            raise RestoreStalledError(_stalled(behind, at))
     store.write({}, at)
+
+
+def _stalled(behind: dict[str, tuple[int, int]], at: dict[str, int]) -> str:
+    open_ones = [f"{topic} from {at[topic]} to {end}" for topic, (_, end) in behind.items() if at[topic] < end]
+    return (
+        f"the changelogs gave nothing for {STALLED_S:.0f} s ({', '.join(open_ones)}): the broker does not answer, or a "
+        "transaction is open there that is not this task's; it is tried again, look at Kafka's log"
+    )
 
 
 def _rows(messages: list[Message], changelogs: dict[str, bytes], at: dict[str, int]) -> dict[bytes, bytes | None]:

@@ -2,11 +2,17 @@
 
 from collections.abc import Callable
 
-from app.observability.metrics import PARKED, RESTORE_LEFT, TASK_LAG, TIMERS
+from app.observability.metrics import (
+    PARKED,
+    READY,
+    RESTORE_LEFT,
+    RESTORE_LEFT_SECONDS,
+    RESTORE_RATE,
+    TASK_LAG,
+    TIMERS,
+)
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.kafka.worker import Worker
-
-TRIES = 3
 
 
 class WorkerStatus:
@@ -24,23 +30,29 @@ class WorkerStatus:
 
     def measure(self) -> None:
         """Sets the gauges of the tasks that are owned now; those of others are not this worker's to tell."""
-        for gauge in (TASK_LAG, RESTORE_LEFT, TIMERS, PARKED):
+        for gauge in (TASK_LAG, RESTORE_LEFT, RESTORE_RATE, RESTORE_LEFT_SECONDS, TIMERS, PARKED):
             gauge.clear()
+        READY.labels(self._worker.topology.group).set(self.unready() is None)
         for owned in self._worker.owned.values():
             task, place = owned.task, (owned.task.topology.group, owned.task.partition)
             TASK_LAG.labels(*place).set(self._lag(owned))
-            RESTORE_LEFT.labels(*place).set(owned.progress.remaining)
+            self._measure_restore(owned, place)
             TIMERS.labels(*place).set(0 if task.timers is None else len(task.timers))
             PARKED.labels(*place).set(sum(task.parking.counts()))
+
+    def _measure_restore(self, owned: OwnedTask, place: tuple[str, int]) -> None:
+        progress = owned.progress
+        RESTORE_LEFT.labels(*place).set(progress.remaining)
+        if owned.task.status != "active":
+            left_s = progress.left_s()
+            RESTORE_RATE.labels(*place).set(progress.rate())
+            RESTORE_LEFT_SECONDS.labels(*place).set(float("nan") if left_s is None else left_s)
 
     def unready(self) -> str | None:
         if not self._is_member():
             return "the group has not acknowledged this worker lately; wait, or look at its connection to Kafka"
-        for one in self._worker.owned.values():
-            if one.failures >= TRIES:
-                return f"{one.task} has failed {one.failures} times in a row ({one.trouble}); mend that, it tries again"
-        restoring = [str(one.task) for one in self._worker.owned.values() if one.task.status != "active"]
-        return f"still restoring {', '.join(restoring)}; ask again in a moment" if restoring else None
+        reasons = [(one.task, one.unready()) for one in self._worker.owned.values()]
+        return "; ".join([f"{task} {reason}" for task, reason in reasons if reason]) or None
 
     def _task(self, owned: OwnedTask) -> dict[str, object]:
         task = owned.task
@@ -57,8 +69,8 @@ class WorkerStatus:
             "delayed": sum(len(delayed) for delayed in task.delayed.values()),
             "in_flight": task.runner.in_flight() + task.runner.backlog(),
             "dirty": task.state.has_effects(),
-            "restored": owned.progress.restored,
-            "remaining": owned.progress.remaining,
+            **owned.progress.told(),
+            "trouble": None if owned.trouble is None else f"{type(owned.trouble).__name__}: {owned.trouble}",
         }
 
     def _lag(self, owned: OwnedTask) -> int:

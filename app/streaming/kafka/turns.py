@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 
 from confluent_kafka import KafkaException
 
-from app.errors import SetupError
+from app.errors import SetupError, TransientError
 from app.observability.log import logger
 from app.streaming.errors import TooLargeError
 from app.streaming.kafka.fetch import Fetcher
@@ -85,8 +85,8 @@ class Turns:
                 return
             except RestoreStoppedError:
                 return
-            except (KafkaException, TimeoutError, OSError) as error:
-                await owned.failed(str(error))
+            except (KafkaException, TransientError, TimeoutError, OSError) as error:
+                await owned.failed(error)
             else:
                 if not owned.is_let_go():
                     self._fetcher.assign(partition, owned.task.taken)
@@ -96,6 +96,7 @@ class Turns:
         for owned in self._owned.values():
             task = owned.task
             if task.status != "active":
+                owned.tell()
                 continue
             if owned.idle.is_set():
                 task.tick()
@@ -126,8 +127,8 @@ class Turns:
     async def _checkpoint(self, owned: OwnedTask) -> None:
         try:
             await owned.checkpoint(self._turn)
-        except (KafkaException, TimeoutError, OSError, TooLargeError) as error:
-            await self._back(owned, f"checkpoint failed: {error}")
+        except (KafkaException, TransientError, TimeoutError, OSError, TooLargeError) as error:
+            await self._back(owned, error)
 
     async def _timer_ends(self, owned: OwnedTask) -> None:
         try:
@@ -135,12 +136,12 @@ class Turns:
         except KafkaException as error:
             log.warning("timers.ends_unknown", task=str(owned.task), error=str(error))
 
-    async def _back(self, owned: OwnedTask, why: str) -> None:
+    async def _back(self, owned: OwnedTask, error: Exception) -> None:
         owned.task.status = "restoring"
         self._fetcher.unassign(owned.task.partition)
-        await owned.failed(why)
+        await owned.failed(error)
         if not owned.is_let_go():
-            await self._reset(owned, why)
+            await self._reset(owned, f"{type(error).__name__}: {error}")
 
     async def leave(self, owned: OwnedTask) -> None:
         """Commit what a task has done, and let go of it."""
