@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path = Path(".orderflow/data")
     partitions: int = 4
     replication: int = 1
+    state_memory_mb: Annotated[int, msgspec.Meta(ge=16)] = 256
+    state_keep: float = 3600.0
     session_timeout: float = 10.0
     commit_interval_ms: int = 100
     gateway_timeout: float = 2.0

@@ -103,4 +103,6 @@ def _membership(name: str, settings: Settings) -> Membership:
         partitions=settings.partitions,
         session_timeout_s=settings.session_timeout,
         directory=settings.data,
+        state_memory_mb=settings.state_memory_mb,
+        state_keep_s=settings.state_keep,
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from app.observability.log import logger
 from app.observability.metrics import DEAD_LETTERS, RETRIES
-from app.streaming.errors import TooLargeError
+from app.streaming.errors import StoreError, TooLargeError
 from app.streaming.failures import (
     Attempt,
     DeadLetter,
@@ -46,6 +46,8 @@ class Boundary:
 
         Answers whether the key goes on as if the record had been handled, since it was set aside and blocks nothing.
         """
+        if isinstance(error, StoreError):  # no fault of the record: its task goes back
+            raise error
         action = decide(record, error, attempt.number, self.policy)
         if isinstance(action, Retry):
             log.info("record.retried", **self._fields(record, attempt, error), delay_ms=action.delay_ms)

@@ -47,6 +47,18 @@ class NotActiveError(OrderflowError):
     """This worker cannot answer for the partition now: not its owner, restoring, or cut off from its group."""
 
 
+class StoreError(TransientError):
+    """The disk under a store failed: its task goes back to its last checkpoint, and tries again until it works."""
+
+
+class DiskFullError(StoreError):
+    """There is no room for what was to be written."""
+
+
+class StoreDamagedError(StoreError):
+    """Files of a store are missing, torn or altered: it is set aside and rebuilt from its changelogs."""
+
+
 class TopologyChangedError(SetupError):
     """The declared tables or sources are not those that the group's progress was made with."""
 

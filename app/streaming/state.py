@@ -81,5 +81,14 @@ class TaskState:
 
     def persisted(self, snapshot: Snapshot) -> None:
         self.durable = snapshot.positions
-        for table in self.tables.values():
-            table.persisted()
+
+    def make_room(self, limit: int) -> None:
+        """Keep the cached rows of all tables within `limit` bytes, about; all that was snapshot must be persisted."""
+        if 2 * self.cached_bytes > limit:  # the generation before this one took as much
+            for table in self.tables.values():
+                table.age()
+
+    @property
+    def cached_bytes(self) -> int:
+        """What rows that were used of late take in memory, those of the next checkpoint included."""
+        return sum([table.cached_bytes for table in self.tables.values()])

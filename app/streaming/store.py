@@ -1,19 +1,23 @@
 """The RocksDB of one task: committed rows of all its tables, and how far each changelog is in them."""
 
+import contextlib
+import os
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from rocksdict import Options, Rdict, ReadOptions, WriteBatch
+from rocksdict import DbClosedError, Rdict, ReadOptions, WriteBatch, WriteOptions
 
-from app.observability.log import logger
-from app.streaming.errors import StoreInUseError
-
-log = logger(__name__)
+from app.streaming.errors import DiskFullError, StoreDamagedError, StoreError, StoreInUseError
+from app.streaming.memory import StateMemory
 
 POSITIONS = b"\0positions"
+
+IN_USE = ("While lock file", "lock hold by current process")
+FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+OUTSIDE = ("Permission denied", "Read-only file system", "Too many open files", "Cannot allocate memory")
 
 
 class Positions(msgspec.Struct, array_like=True):
@@ -23,55 +27,58 @@ class Positions(msgspec.Struct, array_like=True):
     updated_at: float
 
 
-def _options() -> Options:
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_write_buffer_size(16 << 20)
-    options.set_max_write_buffer_number(2)
-    options.set_keep_log_file_num(2)
-    return options
-
-
-def open_store(path: Path) -> "Store":
-    """The store at that place; one that cannot be read is begun anew, since its changelogs hold all of it."""
-    try:
-        return Store(path)
-    except Exception as error:  # all that rocksdict raises
-        if "lock" in str(error).lower():
-            raise StoreInUseError(
-                f"the store {path} is open in another process ({error}); give each worker an ORDERFLOW_DATA of its own"
-            ) from error
-        log.error("store.wiped", path=str(path), reason=f"it cannot be read: {error}")
-        shutil.rmtree(path)
-        return Store(path)
-
-
 class Store:
-    """Opens or creates the database; a row is in it only once its transaction was committed."""
+    """Opens or creates the database; a row is in it only once its transaction was committed.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._db = Rdict(str(path), _options())
-        data = self._db.get(POSITIONS)
-        self.positions = msgspec.msgpack.decode(data, type=Positions) if data else Positions({}, time.time())
+    Every failure of the disk is a `StoreError`. The first one stays in `failure`: the store must then be opened again.
+    Writes have no log of their own: what a crash takes from memory is replayed from the changelogs, as positions and
+    rows are written together.
+    """
+
+    def __init__(self, path: Path, memory: StateMemory) -> None:
+        self.path, self._memory = path, memory
+        self.failure: StoreError | None = None
+        self._write_options = WriteOptions()
+        self._write_options.disable_wal = True
+        with self._disk():
+            self._open()
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.is_open = True
+        try:
+            self._db = Rdict(str(self.path), self._memory.options())
+            data = self._db.get(POSITIONS)
+            self.is_new = data is None
+            self.positions = msgspec.msgpack.decode(data, type=Positions) if data else Positions({}, time.time())
+        except Exception:
+            self.close()
+            raise
 
     def get(self, key: bytes) -> bytes | None:
-        found: bytes | None = self._db.get(key)
-        return found
+        with self._disk():
+            found: bytes | None = self._db.get(key)
+            return found
 
     def get_many(self, keys: list[bytes]) -> list[bytes | None]:
-        found: list[bytes | None] = self._db.get(keys)
-        return found
+        with self._disk():
+            found: list[bytes | None] = self._db.get(keys)
+            return found
 
     def scan(self, prefix: bytes, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """(key, row) of all keys with the prefix, in key order, from past `after` when it is given."""
         options = ReadOptions()
         bound = prefix.rstrip(b"\xff")
         options.set_iterate_upper_bound(bound[:-1] + bytes([bound[-1] + 1]))
-        for key, value in self._db.items(from_key=after or prefix, read_opt=options):
+        rows = self._db.iter(options)
+        rows.seek(after or prefix)
+        while rows.valid():
+            key = rows.key()
             if key != after and key.startswith(prefix):
-                yield key, value
+                yield key, rows.value()
+            rows.next()
+        with self._disk():
+            rows.status()  # a block that cannot be read looks like the end
 
     def write(self, rows: dict[bytes, bytes | None], changelogs: dict[str, int]) -> None:
         """Rows (None deletes) and changelog positions in one atomic batch; positions never move back."""
@@ -82,17 +89,49 @@ class Store:
             else:
                 batch.put(key, data)
         stored = self.positions.changelogs
-        for topic, offset in changelogs.items():
-            stored[topic] = max(offset, stored.get(topic, 0))
-        self.positions.updated_at = time.time()
-        batch.put(POSITIONS, msgspec.msgpack.encode(self.positions))
-        self._db.write(batch)
+        moved = stored | {topic: max(offset, stored.get(topic, 0)) for topic, offset in changelogs.items()}
+        positions = Positions(moved, time.time())
+        batch.put(POSITIONS, msgspec.msgpack.encode(positions))
+        with self._disk():
+            self._db.write(batch, self._write_options)
+        self.positions, self.is_new = positions, False
 
     def close(self) -> None:
-        self._db.close()
+        """Write what is in memory; where the disk does not take it, the changelogs have it."""
+        if self.is_open:
+            self.is_open = False
+            with contextlib.suppress(Exception):
+                self._db.close()
+            with contextlib.suppress(OSError):
+                os.utime(self.path)  # when it was last of use
 
     def wipe(self) -> "Store":
-        """An empty store at the same place: it will be rebuilt from the changelogs."""
+        """Itself, empty: it will be rebuilt from the changelogs."""
         self.close()
-        shutil.rmtree(self.path)
-        return Store(self.path)
+        with self._disk():
+            shutil.rmtree(self.path)
+            self._open()
+        return self
+
+    @contextlib.contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except DbClosedError:
+            raise
+        except Exception as error:  # all that rocksdict raises
+            if any(sign in str(error) for sign in IN_USE):
+                raise StoreInUseError(
+                    f"the store {self.path} is open in another process ({error}); give each worker an ORDERFLOW_DATA "
+                    "of its own"
+                ) from error
+            self.failure = _failure(self.path, str(error))
+            raise self.failure from error
+
+
+def _failure(path: Path, text: str) -> StoreError:
+    if any(sign in text for sign in FULL):
+        return DiskFullError(f"the disk under {path} is full ({text}); make room, the task then goes on by itself")
+    if any(sign in text for sign in OUTSIDE):
+        return StoreError(f"the store {path} cannot be used ({text}); mend that, the task then goes on by itself")
+    return StoreDamagedError(f"the store {path} cannot be read ({text}); it is set aside and rebuilt")

@@ -5,12 +5,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from app.streaming.cache import RowCache
 from app.streaming.errors import TooLargeError
 
 RowT = TypeVar("RowT")
 
 ROW_LIMIT = 900_000
-CACHED_ROWS = 200_000
 
 
 class TableSpec(Generic[RowT]):
@@ -46,28 +46,32 @@ def key_prefix(parts: tuple[str, ...]) -> bytes:
 
 
 class TaskTable(Generic[RowT]):
-    """Rows of one task. `cache` holds rows, changed ones always among them; `dirty` the changes, None deletes."""
+    """Rows of one task. `cache` holds rows, changed ones always among them, and is the same dictionary always; `dirty`
+    the changes, None deletes."""
 
     def __init__(self, spec: TableSpec[RowT], changelog: str) -> None:
         self.spec, self.changelog = spec, changelog
-        self.cache: dict[bytes, RowT | None] = {}
+        self._rows: RowCache[RowT] = RowCache()
+        self.cache = self._rows.rows
         self.dirty: dict[bytes, RowT | None] = {}
         self._committed: Rows | None = None
 
     def open(self, committed: Rows) -> None:
         """Back to what is durable: drops every change that no checkpoint has committed."""
         self._committed = committed
-        self.cache, self.dirty = {}, {}
+        self._rows.clear()
+        self.dirty = {}
 
     def load(self, keys: Iterable[bytes]) -> dict[bytes, RowT | None]:
         """Make the rows of `keys` present in the cache, and return the cache."""
         cache = self.cache
-        missing = list({*keys}.difference(cache))
+        missing = self._rows.missing(keys)
         if missing and self._committed is not None:
             prefix, decode = self.spec.prefix, self.spec.decode
             found = self._committed.get_many([prefix + key for key in missing])
             for key, data in zip(missing, found, strict=True):
                 cache[key] = None if data is None else decode(data)
+            self._rows.measured(_sizes(missing, found))
         return cache
 
     def get(self, key: bytes) -> RowT | None:
@@ -101,15 +105,22 @@ class TaskTable(Generic[RowT]):
     def encoded(self) -> dict[bytes, bytes | None]:
         """The stored form of each row that changed; raises `TooLargeError`."""
         encode = self._encode
-        return {key: None if row is None else encode(key, row) for key, row in self.dirty.items()}
+        rows = {key: None if row is None else encode(key, row) for key, row in self.dirty.items()}
+        self._rows.measured(_sizes(rows, rows.values()))
+        return rows
 
-    def persisted(self) -> None:
-        """The last snapshot is durable: its rows may leave the cache."""
-        if len(self.cache) > CACHED_ROWS:
-            keep = self.dirty
-            for key in list(self.cache)[: CACHED_ROWS // 2]:
-                if key not in keep:
-                    del self.cache[key]
+    @property
+    def cached_bytes(self) -> int:
+        """What the rows that were used of late take in memory, about."""
+        return self._rows.size
+
+    def age(self) -> None:
+        """Forget cached rows that were not used since this was last called. None may be on its way to the disk."""
+        self._rows.age(self.dirty)
+
+
+def _sizes(keys: Iterable[bytes], stored: Iterable[bytes | None]) -> dict[bytes, int]:
+    return {key: 0 if data is None else len(data) for key, data in zip(keys, stored, strict=True)}
 
 
 AnyTable = TaskTable[Any]

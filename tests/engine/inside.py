@@ -10,10 +10,14 @@ from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.kafka.worker import now_us
+from app.streaming.memory import StateMemory
+from app.streaming.stores import Stores
 from app.streaming.task import Task
 from app.streaming.topology import Topology
 
 TRIES = 4
+MEMORY_MB = 64
+KEEP_S = 3600.0
 
 
 class Inside:
@@ -23,7 +27,7 @@ class Inside:
         self.clients = Clients(bootstrap, topology.group)
         self.fetcher = Fetcher(self.clients.fetcher())
         self.task = Task(topology, 0, now_us)
-        self.owned = OwnedTask(self.task, self.clients, directory, start)
+        self.owned = OwnedTask(self.task, self.clients, Stores(directory, StateMemory(MEMORY_MB), KEEP_S), start)
 
     async def reset(self) -> None:
         """Own the task, as it is durable; a broker that has just started is asked again."""

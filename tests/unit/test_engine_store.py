@@ -1,5 +1,6 @@
 """The store of a task on disk, and the table over it."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.streaming.errors import StoreInUseError, TooLargeError
+from app.streaming.errors import StoreDamagedError, TooLargeError
+from app.streaming.memory import StateMemory
 from app.streaming.state import TaskState
-from app.streaming.store import Store, open_store
+from app.streaming.store import Store
 from app.streaming.table import TableSpec, TaskTable, key_prefix, row_key
 from app.streaming.volatile import MemoryStore
 
@@ -23,19 +25,24 @@ ROWS = TableSpec("rows", Row, limit=20)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "store")
+def memory() -> StateMemory:
+    return StateMemory(16)
+
+
+@pytest.fixture
+def store(tmp_path: Path, memory: StateMemory) -> Iterator[Store]:
+    store = Store(tmp_path / "store", memory)
     yield store
     store.close()
 
 
-def test_rows_and_positions_are_there_after_it_was_opened_again(tmp_path: Path) -> None:
+def test_rows_and_positions_are_there_after_it_was_opened_again(tmp_path: Path, memory: StateMemory) -> None:
     """Positions never move back."""
-    first = Store(tmp_path / "store")
+    first = Store(tmp_path / "store", memory)
     first.write({b"a": b"1", b"b": b"2"}, {"log": 7})
     first.write({b"a": None}, {"log": 5, "other": 3})
     first.close()
-    again = Store(tmp_path / "store")
+    again = Store(tmp_path / "store", memory)
     assert again.get_many([b"a", b"b"]) == [None, b"2"]
     assert again.positions.changelogs == {"log": 7, "other": 3}
     again.close()
@@ -47,20 +54,28 @@ def test_a_scan_is_of_its_prefix_alone(store: Store) -> None:
     assert [key for key, _ in store.scan(b"a\x00", after=b"a\x00")] == [b"a\x00k"]
 
 
-def test_it_is_open_in_one_place_at_a_time(store: Store) -> None:
-    with pytest.raises(StoreInUseError, match="ORDERFLOW_DATA"):
-        open_store(store.path)
-
-
-def test_a_store_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:
-    first = Store(tmp_path / "store")
-    first.write({b"a": b"1"}, {"log": 7})
+def test_a_scan_that_meets_a_damaged_block_does_not_look_like_the_end(tmp_path: Path, memory: StateMemory) -> None:
+    """Timers and parked records would be gone without a word."""
+    first = Store(tmp_path / "store", memory)
+    first.write({b"a\x00%04d" % number: random.randbytes(100) for number in range(1000)}, {})
     first.close()
-    (tmp_path / "store" / "CURRENT").write_text("no manifest\n")
-    again = open_store(tmp_path / "store")
-    assert again.get(b"a") is None
-    assert again.positions.changelogs == {}
-    again.close()
+    (file,) = first.path.glob("*.sst")
+    with file.open("r+b") as opened:
+        opened.seek(file.stat().st_size // 2)
+        opened.write(bytes(64))
+    damaged = Store(tmp_path / "store", StateMemory(16))
+    with pytest.raises(StoreDamagedError, match="set aside and rebuilt"):
+        list(damaged.scan(b"a\x00"))
+    assert isinstance(damaged.failure, StoreDamagedError)
+    damaged.close()
+
+
+def test_a_wiped_store_is_empty_and_new(store: Store) -> None:
+    store.write({b"a": b"1"}, {"log": 7})
+    assert not store.is_new
+    store.wipe()
+    assert store.get(b"a") is None
+    assert (store.is_new, store.positions.changelogs) == (True, {})
 
 
 parts = st.lists(st.text(max_size=5), min_size=1, max_size=3).map(tuple)

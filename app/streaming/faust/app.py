@@ -15,7 +15,8 @@ from app.streaming.topology import Topology
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
-    """How a worker takes part in its group. `url` is where the other members and the gateway reach it."""
+    """How a worker takes part in its group, and where it keeps its state. `url` is where the other members and the
+    gateway reach it; `state_keep_s` how long a store stays that no task uses."""
 
     bootstrap: str
     name: str
@@ -25,6 +26,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     session_timeout_s: float
     directory: Path
+    state_memory_mb: int = 256
+    state_keep_s: float = 3600.0
 
 
 class App(faust.App):

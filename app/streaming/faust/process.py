@@ -23,12 +23,16 @@ from app.streaming.kafka.limited import limited
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.status import WorkerStatus
 from app.streaming.kafka.worker import Worker
+from app.streaming.memory import StateMemory
 from app.streaming.reader import Reader
+from app.streaming.stores import Stores
 from app.streaming.topology import Topology
 
 log = logger(__name__)
 
 STOP_S = 8.0  # what a supervisor gives a process is 10 s; a task cut off here is mended by its next owner
+
+SWEEPS = 4  # of left stores, in the time that they are kept
 
 KAFKA_WAIT_S = 180.0
 CHECK_S = 90.0
@@ -44,7 +48,8 @@ async def serve(
     await _kafka_is_ready(topology, membership)
     told = _told_to_stop()
     clients = Clients(membership.bootstrap, topology.group)
-    worker = Worker(topology, clients, membership.directory, interval_s, start)
+    stores = Stores(membership.directory, StateMemory(membership.state_memory_mb), membership.state_keep_s)
+    worker = Worker(topology, clients, stores, interval_s, start)
     app = faust_app(topology, worker, membership)
     is_member = partial(app.heartbeats.are_within, membership.session_timeout_s)
     reader = Reader(worker.owned.get, worker.fetcher.ends, is_member)
@@ -57,6 +62,7 @@ async def serve(
     log.info("worker.started", topology=topology.name, worker=membership.name, port=membership.port)
     running = asyncio.create_task(worker.run())
     crashed = asyncio.create_task(private.crash_of(app))
+    sweeping = asyncio.create_task(_sweep(stores, topology.name))
     try:
         await asyncio.wait({running, crashed, told, worker.failed}, return_when=asyncio.FIRST_COMPLETED)
         for ended in (worker.failed, crashed, running):
@@ -65,8 +71,16 @@ async def serve(
     finally:
         running.cancel()
         crashed.cancel()
+        sweeping.cancel()
         await _stop(worker, app)
         log.info("worker.stopped", topology=topology.name, worker=membership.name)
+
+
+async def _sweep(stores: Stores, topology: str) -> None:
+    """Now and then, as long as the worker runs."""
+    while True:
+        await asyncio.sleep(stores.keep_s / SWEEPS)
+        await asyncio.to_thread(stores.sweep, topology)
 
 
 async def _kafka_is_ready(topology: Topology, membership: Membership) -> None:

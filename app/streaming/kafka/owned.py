@@ -4,18 +4,18 @@ import asyncio
 import contextlib
 import threading
 import time
-from pathlib import Path
 
 from app.observability.log import logger
 from app.observability.metrics import CHECKPOINT_SECONDS, CHECKPOINTS, RESETS, TROUBLES
-from app.streaming.errors import StuckHandlerError
+from app.streaming.errors import StoreError, StuckHandlerError
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.offsets import Start, begin_positions, committed_ends, tables_metadata
 from app.streaming.kafka.progress import Progress
 from app.streaming.kafka.restore import RestoreStoppedError, changelog_ends, restore
 from app.streaming.state import Snapshot
-from app.streaming.store import Store, open_store
+from app.streaming.store import Store
+from app.streaming.stores import Stores
 from app.streaming.task import Task
 
 log = logger(__name__)
@@ -31,9 +31,9 @@ TRIES = 3  # failures in a row, after which it is not a passing trouble
 class OwnedTask:
     """Ties a task to Kafka and to this machine's disk. `idle`: no reset and no checkpoint of it runs."""
 
-    def __init__(self, task: Task, clients: Clients, directory: Path, start: Start | None) -> None:
+    def __init__(self, task: Task, clients: Clients, stores: Stores, start: Start | None) -> None:
         self.task, self._clients, self._start = task, clients, start
-        self._path = directory / f"{task.topology.name}-{task.partition}"
+        self._stores = stores
         self._transactions: Transactions | None = None
         self.store: Store | None = None
         self.progress = Progress(task.topology.group)
@@ -87,10 +87,22 @@ class OwnedTask:
             positions = begin_positions(asked, topology, partition, self._start)
         finally:
             asked.close()
+        if self.failure is not None:
+            self._close_store()
         if self.store is None:
-            self.store = open_store(self._path)
-        self.store = restore(self._clients, self.store, self._changelogs, partition, self.progress, self._stop)
+            self.store = self._stores.open(f"{topology.name}-{partition}")
+        restore(self._clients, self.store, self._changelogs, partition, self.progress, self._stop)
         return positions
+
+    @property
+    def failure(self) -> StoreError | None:
+        """Why the store can only be opened again, if so; a reset does it."""
+        return None if self.store is None else self.store.failure
+
+    def _close_store(self) -> None:
+        if self.store is not None:
+            self.store.close()
+            self.store = None
 
     def _retire(self) -> None:
         if self._transactions is not None:
@@ -136,6 +148,7 @@ class OwnedTask:
     def _persist(self, store: Store, snapshot: Snapshot) -> None:
         store.write(snapshot.stored_rows(), self._ends[1])
         self.task.state.persisted(snapshot)
+        self.task.state.make_room(self._stores.rows_each)
         self.checkpointed_at = time.monotonic()
         self.failures, self.trouble = 0, None
 
@@ -194,9 +207,7 @@ class OwnedTask:
         self.abandon()
         await self.idle.wait()
         self._retire()
-        if self.store is not None:
-            self.store.close()
-            self.store = None
+        self._close_store()
 
     def let_go(self) -> None:
         """It is not tried again, whatever fails: the worker gives it up."""

@@ -1,6 +1,7 @@
 """Carries on the tasks that a worker owns: ticks and checkpoints them, and resets what failed."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
 
@@ -8,7 +9,7 @@ from confluent_kafka import KafkaException
 
 from app.errors import SetupError, TransientError
 from app.observability.log import logger
-from app.streaming.errors import TooLargeError
+from app.streaming.errors import StoreError, TooLargeError
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.kafka.restore import RestoreStoppedError
@@ -94,18 +95,24 @@ class Turns:
 
     def _turn_all(self) -> None:
         for owned in self._owned.values():
-            task = owned.task
-            if task.status != "active":
+            if owned.idle.is_set() and owned.task.status == "active":
+                with contextlib.suppress(StoreError):  # it is the failure that is looked at next
+                    owned.task.tick()
+                    owned.task.fire_timers()
+            if owned.idle.is_set() and owned.failure is not None:
+                self._spawn(owned, self._back(owned, owned.failure))
+            if owned.task.status == "active":
+                self._carry_on(owned)
+            else:
                 owned.tell()
-                continue
-            if owned.idle.is_set():
-                task.tick()
-                task.fire_timers()
-                if self._is_due(owned):
-                    self._spawn(owned, self._checkpoint(owned))
-                elif task.timers_wait_for_ends():
-                    self._spawn(owned, self._timer_ends(owned))
-            self._hold_what_waits(task)
+
+    def _carry_on(self, owned: OwnedTask) -> None:
+        if owned.idle.is_set():
+            if self._is_due(owned):
+                self._spawn(owned, self._checkpoint(owned))
+            elif owned.task.timers_wait_for_ends():
+                self._spawn(owned, self._timer_ends(owned))
+        self._hold_what_waits(owned.task)
 
     def _is_busy(self) -> bool:
         tasks = [owned.task for owned in self._owned.values()]

@@ -2,18 +2,18 @@
 
 import asyncio
 import time
-from pathlib import Path
 
 from confluent_kafka import KafkaError
 
 from app.observability.log import logger
-from app.streaming.errors import TopicError
+from app.streaming.errors import StoreError, TopicError
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.fetch import BATCH, Fetcher
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.kafka.turns import Turns
 from app.streaming.record import RecordBatch
+from app.streaming.stores import Stores
 from app.streaming.task import Task
 from app.streaming.topology import Topology
 
@@ -40,9 +40,9 @@ class Worker:
     """`failed` raises the error with which the worker cannot go on; its process ends then, saying why."""
 
     def __init__(
-        self, topology: Topology, clients: Clients, directory: Path, interval_s: float, start: Start | None
+        self, topology: Topology, clients: Clients, stores: Stores, interval_s: float, start: Start | None
     ) -> None:
-        self.topology, self._clients, self._directory = topology, clients, directory
+        self.topology, self._clients, self._stores = topology, clients, stores
         self._start = start
         self.fetcher = Fetcher(clients.fetcher())
         self.owned: dict[int, OwnedTask] = {}
@@ -93,7 +93,7 @@ class Worker:
         owned = self.owned.get(partition)
         if owned is None:
             task = Task(self.topology, partition, now_us)
-            self.owned[partition] = owned = OwnedTask(task, self._clients, self._directory, self._start)
+            self.owned[partition] = owned = OwnedTask(task, self._clients, self._stores, self._start)
             self._turns.begin(owned, self._closing.pop(partition, None))
         elif owned.task.status == "active":
             # the queues between fetch and task were cleared, so fetch again from where the task is
@@ -128,6 +128,10 @@ class Worker:
             return
         try:
             taken = owned.task.take(batch)
+        except StoreError:  # it stays in the store, and the next turn sends the task back
+            owned.task.status = "restoring"
+            self._turns.wake()
+            return
         except Exception as error:  # noqa: BLE001 - no fault of a record, which has its boundary: of disk or engine
             self.fail(error)
             return
