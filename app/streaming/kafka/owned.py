@@ -5,6 +5,8 @@ import contextlib
 import threading
 import time
 
+from confluent_kafka import KafkaException
+
 from app.observability.log import logger
 from app.observability.metrics import CHECKPOINT_SECONDS, CHECKPOINTS, RESETS, TROUBLES
 from app.streaming.errors import StoreError, StuckHandlerError
@@ -124,7 +126,8 @@ class OwnedTask:
             await self._commit(transactions, snapshot)
         if task.status == "active" and task.epoch == epoch:
             self._persist(store, snapshot)
-            await self._ask_for_ends()
+            if not last:
+                await self._ask_for_ends()
 
     async def _settle(self) -> None:
         try:
@@ -190,7 +193,10 @@ class OwnedTask:
         if time.monotonic() - asked_at < ENDS_EVERY_S:
             return
         epoch = self.task.epoch
-        ends = await asyncio.to_thread(changelog_ends, self._clients, self._changelogs, self.task.partition)
+        try:
+            ends = await asyncio.to_thread(changelog_ends, self._clients, self._changelogs, self.task.partition)
+        except KafkaException:  # a broker is away: the checkpoint is made all the same
+            ends = {}
         if self.task.epoch == epoch:
             self._ends = (time.monotonic(), {topic: end for topic, (_, end) in ends.items()})
 

@@ -16,6 +16,7 @@ log = logger(__name__)
 
 REQUEST_S = 15.0
 STALLED_S = 60.0
+UNKNOWN = {"_UNKNOWN_PARTITION", "UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"}
 STALE_AFTER_S = 3.5 * 86_400  # half of a changelog's delete.retention.ms: older, a deleted row could rise again
 
 
@@ -63,8 +64,10 @@ def changelog_ends(clients: Clients, changelogs: Iterable[str], partition: int) 
     try:
         return {topic: asked.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S) for topic in changelogs}
     except KafkaException as error:
-        if error.args[0].name() in {"_UNKNOWN_PARTITION", "UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"}:
-            raise TopicError(f"a changelog is missing ({error}); run `orderflow topics apply`") from error
+        if error.args[0].name() in UNKNOWN:  # as one is, too, whose leader is being elected
+            known = asked.list_topics(timeout=REQUEST_S).topics
+            if missing := [topic for topic in changelogs if topic not in known]:
+                raise TopicError(f"{', '.join(missing)} is missing; run `orderflow topics apply`") from error
         raise
 
 
