@@ -43,7 +43,7 @@ class Machine:
                 [sys.executable, "-m", "tests.chaos.seeded.worker", topology, self._plant],
                 directory=ROOT,
                 log=self._log(topology),
-                environment={**os.environ, **dump(own)},
+                environment={**os.environ, **dump(own), "PYTHONFAULTHANDLER": "1"},
             )
 
     def _log(self, topology: str) -> Path:

@@ -41,8 +41,11 @@ def run(schedule: Schedule, directory: Path, announce: Announce = lambda _: None
             for number, step in enumerate(schedule.steps, 1):
                 time.sleep(step.after_s)
                 announce(f"{time.monotonic() - began:7.1f} s  {number}/{len(schedule.steps)} {label(step)}")
+                known = len(system.faults)
                 carry_out(step, system)
                 system.look()
+                for fault in system.faults[known:]:
+                    announce(f"  fault: {fault}")
         announce(f"{time.monotonic() - began:7.1f} s  the load has ended; waiting for all to be done")
         system.settle()
         wrong = system.wrong(load.acknowledged)

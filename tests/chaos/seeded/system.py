@@ -16,10 +16,12 @@ from app.errors import SetupError
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.kafka import topics
 from app.streaming.topology import Topology
-from app.verify.kafka import KafkaReader, Offsets
+from app.verify.kafka import KafkaReader
 from tests.chaos.seeded import fencing, oracle, tallies
+from tests.chaos.seeded.lag import Ends, Lag
 from tests.chaos.seeded.machines import Machine
 from tests.chaos.seeded.worker import topology_of
+from tests.engine.broker import kill
 from topologies import order_views
 
 SESSION_S = 3.0
@@ -46,6 +48,8 @@ class System:
         )
         names = (order_views.NAME, tallies.NAME)
         self.topologies: dict[str, Topology] = {name: topology_of(name, self.settings) for name in names}
+        self.kafka = KafkaReader(self.settings.kafka)
+        self._lag = Lag(self.settings.kafka, self.topologies.values(), self.settings.partitions)
         self._plant, self._made, self._first = plant, 0, machines
         self.machines: list[Machine] = []
         self._timers: list[threading.Timer] = []
@@ -57,7 +61,6 @@ class System:
             specs = [spec for topology in self.topologies.values() for spec in topology.topics()]
             unique = list({spec.name: spec for spec in specs}.values())
             topics.apply(self.settings.kafka, unique, self.settings.partitions, self.cluster.replication)
-            self.kafka = KafkaReader(self.settings.kafka)
             for _ in range(self._first):
                 self.add()
             self.wait_ready()
@@ -71,7 +74,10 @@ class System:
             timer.cancel()
         for machine in self.machines:
             machine.kill(wipes=False)
-        self.cluster.stop()
+        for node in self.cluster.nodes:
+            if node.alive():
+                kill(node)  # nobody needs its data in order
+        self._lag.close()
 
     # what a step does
 
@@ -116,16 +122,23 @@ class System:
         """Lose a broker, and note how long all that was then in the log took to be done after it was back."""
         self._until(self.cluster.is_whole, WHOLE_S, "every replica in sync")
         node = find()
-        if hard and node.process is not None:
-            node.process.kill()
-            node.process.wait()
+        if hard:
+            kill(node)
         else:
             node.stop()
         time.sleep(away_s)
         node.start()
-        began = time.monotonic()
-        ends = self.kafka.ends(self._read(), committed=False)
-        self._until(lambda: self._lag(ends) == 0, HEALED_S, f"lag gone after broker {node.node} was back")
+        self._drain(node)
+
+    def _drain(self, node: KafkaNode) -> None:
+        began, ends = time.monotonic(), Ends()
+
+        def drained() -> bool:
+            if not ends:
+                ends.update(self._lag.ends())
+            return self._lag.behind(ends) == 0
+
+        self._until(drained, HEALED_S, f"lag gone after broker {node.node} was back")
         self.drained_s.append(round(time.monotonic() - began, 1))
 
     def look(self) -> None:
@@ -142,7 +155,7 @@ class System:
         """Everything that is in the log is done, and no timer waits."""
         for timer in self._timers:
             timer.join()
-        self._until(lambda: self._lag() == 0 and self._holds_nothing(), SETTLED_S, "all done after the load")
+        self._until(lambda: self._lag.behind() == 0 and self._holds_nothing(), SETTLED_S, "all done after the load")
 
     def _is_ready(self) -> bool:
         wanted = list(range(self.settings.partitions))
@@ -155,20 +168,6 @@ class System:
     def _holds_nothing(self) -> bool:
         tasks = [task for machine in self.machines for name in self.topologies for task in machine.tasks(name)]
         return self._is_ready() and not any(task[what] for task in tasks for what in HELD)
-
-    def _read(self) -> list[str]:
-        return sorted({topic for topology in self.topologies.values() for topic in topology.input_topics})
-
-    def _lag(self, ends: Offsets | None = None) -> int:
-        """Records that the groups have yet to commit, up to these ends or to those of now; undecided ones count too."""
-        committed = {topology: self.kafka.committed(topology.group) for topology in self.topologies.values()}
-        ends = self.kafka.ends(self._read(), committed=False) if ends is None else ends
-        return sum(
-            max(0, end - max(offsets.get(place, 0), 0))
-            for topology, offsets in committed.items()
-            for place, end in ends.items()
-            if place[0] in topology.input_topics
-        )
 
     def _until(self, condition: Callable[[], bool], limit_s: float, what: str) -> None:
         deadline = time.monotonic() + limit_s
