@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Most tests wait for servers, so more run at once than there are cores; long ones come first.
 AT_ONCE ?= -n 3 --no-loadscope-reorder
 
-.PHONY: demo test chaos check lint types contracts lock clean
+.PHONY: demo test chaos bench check lint types contracts lock clean
 
 demo: $(READY)
 	@$(BIN)/orderflow demo $(ARGS)
@@ -17,6 +17,10 @@ test: $(READY)
 # Workers and brokers fail by a seeded schedule, under load; see docs/chaos.md.
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos.seeded $(ARGS)
+
+# orderflow beside its peers on the same work; ARGS=--quick for one round. Results go to bench/results.
+bench: $(READY)
+	@$(BIN)/python -m bench $(ARGS)
 
 check: $(READY) lint types contracts test
 

@@ -16,15 +16,35 @@ from app.serde.topics import ORDERS_EVENTS
 FIRST_US = 1_767_225_600_000_000
 
 
+class OrderLog:
+    """The same events of many orders at every run: an order's first creates it with two items, each later adds one."""
+
+    def __init__(self, orders: int, seed: int = 42) -> None:
+        self._chance = random.Random(seed)  # noqa: S311 - the same log at every run
+        self._ids = [str(UUID(int=self._chance.getrandbits(128), version=4)) for _ in range(orders)]
+        self._versions = [0] * orders
+        self._count = 0
+
+    def interleaved(self, count: int) -> Iterator[Event]:
+        """The next `count` events, each of any order."""
+        for _ in range(count):
+            yield self._next(self._chance.randrange(len(self._ids)))
+
+    def one_each(self, count: int) -> Iterator[Event]:
+        """The next event of `count` different orders."""
+        for order in self._chance.sample(range(len(self._ids)), count):
+            yield self._next(order)
+
+    def _next(self, order: int) -> Event:
+        self._versions[order] += 1
+        self._count += 1
+        at = FIRST_US + self._count * 1000
+        return _event(self._chance, self._ids[order], order, self._versions[order], at)
+
+
 def order_events(count: int, orders: int, seed: int = 42) -> Iterator[Event]:
-    """`count` events of `orders` orders: the first of each creates it with two items, each later one adds one."""
-    chance = random.Random(seed)  # noqa: S311 - the same log at every run
-    ids = [str(UUID(int=chance.getrandbits(128), version=4)) for _ in range(orders)]
-    versions = [0] * orders
-    for index in range(count):
-        order = chance.randrange(orders)
-        versions[order] += 1
-        yield _event(chance, ids[order], order, versions[order], FIRST_US + index * 1000)
+    """`count` events of `orders` orders."""
+    return OrderLog(orders, seed).interleaved(count)
 
 
 def _event(chance: random.Random, order_id: str, order: int, version: int, at: int) -> Event:
@@ -63,9 +83,10 @@ def produce(bootstrap: str, events: Iterator[Event]) -> int:
     )
     count = 0
     for event in events:
+        value, key = codec.encode(event), codec.key(event)
         while True:
             try:
-                producer.produce(ORDERS_EVENTS, codec.encode(event), codec.key(event), headers=headers(event))
+                producer.produce(ORDERS_EVENTS, value, key, headers=headers(event))
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -1,6 +1,7 @@
 """The topology that is measured: the product's own `order_summaries` projection, wired alone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import TypeAlias
 
 from app.config import Settings
 from app.projections import order_summaries
@@ -13,9 +14,12 @@ from topologies.wiring import event_sources, retries
 
 NAME = "summaries-alone"
 
+Watch: TypeAlias = Callable[[AsyncIterator[TaskBatch]], AsyncIterator[TaskBatch]]
 
-def build(settings: Settings) -> Topology:
-    topology = Topology(NAME, retries(settings))
+
+def build(settings: Settings, name: str = NAME, watched: Watch = aiter) -> Topology:
+    """`watched` sees each batch before it is processed and, asked for the next, after."""
+    topology = Topology(name, retries(settings))
     projections = Projections(topology)
     projections.add(
         *event_sources(topology, committed_registry(), ORDERS_EVENTS), into=SUMMARIES, fold=order_summaries.fold
@@ -23,7 +27,7 @@ def build(settings: Settings) -> Topology:
 
     @topology.agent
     async def summarise(batches: AsyncIterator[TaskBatch]) -> None:
-        async for batch in batches:
+        async for batch in watched(batches):
             await projections.process(batch)
 
     return topology

@@ -1,0 +1,147 @@
+"""What `make bench` computes, and that its peers do the product's work."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.domain.events import Event, OrderCancelled, OrderConfirmed
+from app.projections import order_summaries
+from app.projections.order_summaries import OrderSummary
+from app.serde.codec import event_codec
+from app.serde.lock import committed_registry
+from app.serde.topics import ORDERS_EVENTS
+from bench.events import OrderLog
+from bench.figures import RATIOS, ratios
+from bench.latency import Latency, percentiles
+from bench.peers import work
+from bench.peers.meter import Meter
+from bench.reporting import plot, save, table
+from bench.rows import CATCH_UP, CONSUME, LATENCY, MANY_KEYS, RESTORE
+from bench.running import Run, added_up, measured_line
+
+
+def run(row: str, *, seconds: float = 10.0, second_half: float = 4.0, number: int = 1) -> Run:
+    return Run(
+        row=row,
+        round=number,
+        events=1_000_000,
+        seconds=seconds,
+        first_half_seconds=seconds - second_half,
+        second_half_seconds=second_half,
+        cpu_s=5.0,
+        peak_rss_mib=200.0,
+    )
+
+
+def latency(row: str, p99_ms: float) -> Latency:
+    return Latency(row=row, round=1, events=100, p50_ms=1.0, p99_ms=p99_ms, max_ms=p99_ms)
+
+
+def every_row() -> list[Run | Latency]:
+    rows = (*CATCH_UP, *MANY_KEYS, RESTORE, CONSUME)
+    return [*[run(row.name) for row in rows], *[latency(row.name, 50.0) for row in LATENCY]]
+
+
+def ends_of(log: OrderLog, count: int) -> list[Event]:
+    """A log, and what ends an order, which the log itself does not."""
+    events = list(log.interleaved(count))
+    newest = {event.order_id: event for event in events}
+    ended: list[Event] = []
+    for index, event in enumerate(newest.values()):
+        fields: dict[str, Any] = {**msgspec.structs.asdict(event), "version": event.version + 1}
+        fields |= {"reason": "late", "total_minor": 0, "placed_at": event.occurred_at}
+        kind = OrderCancelled if index % 2 else OrderConfirmed
+        ended.append(kind(**{name: fields[name] for name in kind.__struct_fields__}))
+    return [*events, *ended]
+
+
+def test_peers_keep_the_rows_that_orderflow_keeps() -> None:
+    codec = event_codec(committed_registry(), ORDERS_EVENTS)
+    ours: dict[str, OrderSummary | None] = {}
+    theirs: dict[str, work.Row | None] = {}
+    for event in ends_of(OrderLog(20), 400):
+        key = event.order_id
+        ours[key] = order_summaries.fold(ours.get(key), event) or ours.get(key)
+        decoded = work.decode(codec.encode(event))
+        theirs[key] = work.fold(theirs.get(key), decoded) or theirs.get(key)
+        assert work.fold(theirs[key], decoded) is None
+    assert json.loads(msgspec.json.encode(ours)) == theirs
+
+
+def test_a_log_goes_on_where_it_was_left_each_order_once() -> None:
+    log = OrderLog(50)
+    first, second = list(log.one_each(50)), list(log.one_each(50))
+    assert {event.version for event in first} == {1}
+    assert {event.version for event in second} == {2}
+    assert len({event.order_id for event in second}) == 50
+
+
+def test_every_ratio_is_orderflow_by_peer() -> None:
+    runs = every_row()
+    found = ratios(runs)
+    assert found.keys() == RATIOS.keys()
+    assert found["kafka_streams"] == found["stock_faust"] == found["kafka_streams_p99"] == found["restore"] == 1.0
+    assert found["kafka_streams_steady"] == found["flink_steady"] == 0.8  # 100k/s over the whole, 125k/s in the half
+
+
+def test_a_ratio_is_of_medians_over_the_rounds() -> None:
+    ours = [run("orderflow", seconds=s, number=n) for n, s in enumerate((5.0, 4.0, 90.0))]
+    theirs = [run("kafka_streams", seconds=s, number=n) for n, s in enumerate((10.0, 1.0, 20.0))]
+    assert ratios([*ours, *theirs])["kafka_streams"] == 2.0
+
+
+def test_a_peer_that_is_left_out_has_no_ratio() -> None:
+    assert ratios([run("orderflow"), run("bytewax")]).keys() == {"bytewax"}
+
+
+def test_results_hold_every_raw_run_and_the_machine(tmp_path: Path) -> None:
+    runs = every_row()
+    save(tmp_path, runs, {"cores": 2}, {"rounds": 1}, {"flink": "no JDK was found"})
+    found = json.loads((tmp_path / "latest.json").read_bytes())
+    assert found["runs"] == [msgspec.to_builtins(one) for one in runs]
+    assert found["ratios"] == ratios(runs)
+    assert found["machine"] == {"cores": 2}
+    assert found["left_out"] == {"flink": "no JDK was found"}
+    assert (tmp_path / "latest.svg").read_text() == plot(runs)
+
+
+def test_the_table_and_the_plot_name_every_row() -> None:
+    shown, drawn = table(every_row()), plot(every_row())
+    for row in CATCH_UP:
+        assert f"| {row.title} | 100,000 | 125,000 | 5.0 | 200 |" in shown
+        assert row.title in drawn
+
+
+def test_processes_that_share_the_work_are_one_run() -> None:
+    lines = [
+        {"began": 10.0, "ended": 20.0, "first_half_seconds": 4.0, "events": 60, "cpu_s": 2.0, "peak_rss_mib": 5.0},
+        {"began": 11.0, "ended": 22.0, "first_half_seconds": 5.0, "events": 40, "cpu_s": 1.0, "peak_rss_mib": 6.0},
+    ]
+    added = added_up("flink", 2, [{"seconds": 10.0, **line} for line in lines])
+    assert (added.events, added.seconds, added.first_half_seconds, added.second_half_seconds) == (100, 12.0, 5.0, 7.0)
+    assert (added.cpu_s, added.peak_rss_mib) == (3.0, 11.0)
+    assert added.rate == pytest.approx(100 / 12)
+
+
+def test_a_peers_line_is_found_among_its_log() -> None:
+    assert measured_line('INFO {"x": 1}\n{"events": 3, "peak_rss_mib": 1}\nbye\n') == {"events": 3, "peak_rss_mib": 1}
+    assert measured_line("nothing\n") is None
+
+
+def test_the_warm_up_is_left_out_of_a_latency() -> None:
+    found = percentiles("x", 1, [9999.0] * 20 + [float(n) for n in range(1, 81)])
+    assert (found.events, found.p50_ms, found.p99_ms, found.max_ms) == (80, 41.0, 79.0, 80.0)
+
+
+def test_a_meter_tells_both_halves(capfd: pytest.CaptureFixture[str]) -> None:
+    meter = Meter(4)
+    for _ in range(4):
+        meter.add()
+    meter.report()
+    line = measured_line(capfd.readouterr().out)
+    assert line is not None
+    assert line["events"] == 4
+    assert line["first_half_seconds"] + line["second_half_seconds"] == pytest.approx(line["seconds"])
