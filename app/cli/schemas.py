@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from app.serde.decoder import decoder_in_use
 from app.serde.history import lock_new, problems
 from app.serde.lock import DIRECTORY, read_lock
 
@@ -18,13 +19,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 def check(as_json: Json = False) -> None:
     """Exit 1 when a locked schema was changed, a new one is not locked, or a version breaks an earlier one."""
     found = problems(DIRECTORY)
-    count = len(read_lock(DIRECTORY))
+    count, decoder = len(read_lock(DIRECTORY)), decoder_in_use()
     if as_json:
-        typer.echo(json.dumps({"schemas": count, "problems": found}))
+        typer.echo(json.dumps({"schemas": count, "problems": found, "decoder": decoder}))
     else:
         for problem in found:
             typer.secho(problem, err=True, fg="red")
-        typer.echo(f"{count} schemas, {len(found)} problems")
+        typer.echo(f"{count} schemas, {len(found)} problems; values are decoded by the {decoder} decoder")
     raise typer.Exit(1 if found else 0)
 
 

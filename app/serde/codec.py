@@ -10,34 +10,27 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import parse_schema, schemaless_writer
 from fastavro.schema import SchemaParseException
 
 from app.domain.events import Event
-from app.domain.fields import MAX_ITEMS
+from app.serde.decoder import Decode, DecoderName, decoder_in_use, event_decoder
 from app.serde.errors import InvalidEventError, MalformedValueError, UnsafeSchemaError, WrongTopicError
 from app.serde.limits import limits_of
 from app.serde.registry import RegisteredSchema, SchemaRegistry
-from app.serde.shape import ITEM_BYTES, scan, shape_of
 from app.serde.topics import EVENT_TYPES, full_name, subject_of
 
 MAX_VALUE_BYTES = 1024 * 1024
-# fewer bytes cannot hold more items than an event may have, so only larger values are scanned before decoding
-SCANNED_FROM_BYTES = MAX_ITEMS * ITEM_BYTES
-
 _ID_HEADER, _GUID_HEADER = 5, 17
-
-# all that fastavro raises on bytes that are not a body of the schema
-_UNREADABLE = (EOFError, ValueError, LookupError, OverflowError, TypeError, struct.error)
 
 
 class EventCodec:
     """The codec of one topic. `decode` raises nothing but `PoisonError`s and `RegistryUnavailableError`."""
 
-    def __init__(self, registry: SchemaRegistry, topic: str) -> None:
-        self._registry, self._topic = registry, topic
+    def __init__(self, registry: SchemaRegistry, topic: str, decoder: DecoderName) -> None:
+        self._registry, self._topic, self._decoder_name = registry, topic, decoder
         self._types = {full_name(event_type): event_type for event_type in EVENT_TYPES[topic]}
-        self._decoders: dict[bytes, Callable[[bytes], Event]] = {}
+        self._decoders: dict[bytes, Decode] = {}
         self._encoders: dict[type[Event], Callable[[Event], bytes]] = {}
 
     def decode(self, value: bytes | None) -> Event:
@@ -61,12 +54,15 @@ class EventCodec:
         """The key that a record of this event has."""
         return event.order_id.encode()
 
-    def _decoder(self, header: bytes) -> Callable[[bytes], Event]:
-        parsed = parsed_schema(_plain(self._registry.schema(_schema_id(header)).schema))
-        event_type = self._types.get(parsed["name"])
+    def _decoder(self, header: bytes) -> Decode:
+        written = self._registry.schema(_schema_id(header))
+        writer = parsed_schema(_plain(written.schema))
+        event_type = self._types.get(writer["name"])
         if event_type is None:
-            raise WrongTopicError(f"{parsed['name']} does not belong to {self._topic}; send it to its own topic")
-        return _decoder(parsed, event_type, len(header))
+            raise WrongTopicError(f"{writer['name']} does not belong to {self._topic}; send it to its own topic")
+        newest = self._registry.newest(written.subject)
+        reader = None if newest.id == written.id else parsed_schema(_plain(newest.schema))
+        return event_decoder(self._decoder_name, writer, reader, event_type, len(header))
 
     def _encoder(self, event_type: type[Event]) -> Callable[[Event], bytes]:
         if event_type not in EVENT_TYPES[self._topic]:
@@ -74,9 +70,9 @@ class EventCodec:
         return _encoder(self._registry.newest(subject_of(event_type)), event_type)
 
 
-def event_codec(registry: SchemaRegistry, topic: str) -> EventCodec:
-    """The codec of a topic of `app.serde.topics`."""
-    return EventCodec(registry, topic)
+def event_codec(registry: SchemaRegistry, topic: str, decoder: DecoderName | None = None) -> EventCodec:
+    """The codec of a topic of `app.serde.topics`, with the decoder in use or the one that is asked for."""
+    return EventCodec(registry, topic, decoder or decoder_in_use())
 
 
 def parsed_schema(schema: dict[str, Any]) -> Any:
@@ -85,30 +81,6 @@ def parsed_schema(schema: dict[str, Any]) -> Any:
         return parse_schema(schema)
     except (SchemaParseException, LookupError, TypeError, RecursionError) as error:
         raise UnsafeSchemaError(f"schema {schema.get('name')} is no valid Avro: {error!r}; mend its .avsc") from None
-
-
-def _decoder(parsed: Any, event_type: type[Event], start: int) -> Callable[[bytes], Event]:
-    shape, limits, name = shape_of(parsed), limits_of(event_type), event_type.__name__
-
-    def decode(value: bytes) -> Event:
-        if len(value) > SCANNED_FROM_BYTES:
-            scan(shape, value, start, MAX_ITEMS)
-        body = BytesIO(value)
-        body.seek(start)
-        try:
-            fields = schemaless_reader(body, parsed, None)
-        except _UNREADABLE as error:
-            raise MalformedValueError(f"no {name}: {type(error).__name__} {error}; mend its producer") from None
-        if body.tell() != len(value):
-            raise MalformedValueError(f"{len(value) - body.tell()} bytes follow a {name}; mend its producer")
-        try:
-            event = msgspec.convert(fields, event_type)
-        except msgspec.ValidationError as error:
-            raise InvalidEventError(f"{name}: {error}; mend its producer") from None
-        limits.check(event)
-        return event
-
-    return decode
 
 
 def _encoder(registered: RegisteredSchema, event_type: type[Event]) -> Callable[[Event], bytes]:

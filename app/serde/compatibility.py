@@ -8,7 +8,9 @@ as fastavro parses them (names in full) and made of what `app.serde.shape` allow
 from collections.abc import Iterator
 from typing import Any
 
-_PROMOTIONS = {
+from app.serde.shape import named_types
+
+PROMOTIONS = {
     "int": {"long", "float", "double"},
     "long": {"float", "double"},
     "float": {"double"},
@@ -25,7 +27,7 @@ def full_errors(newer: Any, older: Any) -> list[str]:
 
 def reading_errors(reader: Any, writer: Any) -> list[str]:
     """What a reader by `reader` could not read of the values written by `writer`."""
-    return list(_Resolution(_named(reader), _named(writer)).errors(reader, writer, "$"))
+    return list(_Resolution(named_types(reader), named_types(writer)).errors(reader, writer, "$"))
 
 
 class _Resolution:
@@ -49,7 +51,7 @@ class _Resolution:
         kind, written = _kind(reader), _kind(writer)
         if _logical(reader) != _logical(writer):
             yield f"{path}: the logical type changed from {_logical(writer)} to {_logical(reader)}"
-        if kind != written and kind not in _PROMOTIONS.get(written, ()):
+        if kind != written and kind not in PROMOTIONS.get(written, ()):
             yield f"{path}: {written} cannot be read as {kind}"
         elif kind == "record":
             yield from self._record(reader, writer, path)
@@ -88,18 +90,3 @@ def _kind(schema: Any) -> str:
 
 def _logical(schema: Any) -> str | None:
     return schema.get("logicalType") if isinstance(schema, dict) else None
-
-
-def _named(schema: Any) -> dict[str, Any]:
-    """The named types defined anywhere in the schema."""
-    found: dict[str, Any] = {}
-    if isinstance(schema, list):
-        for branch in schema:
-            found |= _named(branch)
-    elif isinstance(schema, dict):
-        if "name" in schema and _kind(schema) in {"record", "enum"}:
-            found[schema["name"]] = schema
-        for field in schema.get("fields", []):
-            found |= _named(field["type"])
-        found |= _named(schema.get("items"))
-    return found

@@ -46,6 +46,20 @@ def scan(shape: Shape, value: bytes, start: int, max_items: int) -> None:
         raise MalformedValueError(f"{len(value) - reader.at} bytes follow the event; mend its producer")
 
 
+def named_types(schema: Any) -> dict[str, Any]:
+    """The types with a name that are defined anywhere in a parsed schema."""
+    if isinstance(schema, list):
+        parts = schema
+    elif isinstance(schema, dict):
+        parts = [field["type"] for field in schema.get("fields", ())] + [schema.get("items"), schema.get("values")]
+    else:
+        return {}
+    found = {schema["name"]: schema} if isinstance(schema, dict) and "name" in schema else {}
+    for part in parts:
+        found |= named_types(part)
+    return found
+
+
 def _shape(schema: Any, named: dict[str, Shape | None], depth: int) -> Shape:
     if depth > MAX_DEPTH:
         raise UnsafeSchemaError(f"a schema deeper than {MAX_DEPTH} levels; make the event flatter")
