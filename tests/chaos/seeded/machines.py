@@ -35,16 +35,22 @@ class Machine:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        for topology, port in self._ports.items():
-            own = msgspec.structs.replace(
-                self._settings, name=f"{topology}-{self.name}", port=port, data=self.disk / topology
-            )
-            self.workers[topology] = processes.start(
-                [sys.executable, "-m", "tests.chaos.seeded.worker", topology, self._plant],
-                directory=ROOT,
-                log=self._log(topology),
-                environment={**os.environ, **dump(own), "PYTHONFAULTHANDLER": "1"},
-            )
+        for topology in self._ports:
+            self._start(topology)
+
+    def _start(self, topology: str) -> None:
+        own = msgspec.structs.replace(
+            self._settings,
+            name=f"{topology}-{self.name}",
+            port=self._ports[topology],
+            data=self.disk / topology,
+        )
+        self.workers[topology] = processes.start(
+            [sys.executable, "-m", "tests.chaos.seeded.worker", topology, self._plant],
+            directory=ROOT,
+            log=self._log(topology),
+            environment={**os.environ, **dump(own), "PYTHONFAULTHANDLER": "1"},
+        )
 
     def _log(self, topology: str) -> Path:
         return self._settings.data / f"{self.name}-{topology}.log"
@@ -75,21 +81,18 @@ class Machine:
                 worker.kill()
                 worker.wait()
             else:
-                if code:
+                if code not in (0, -signal.SIGTERM):  # it had not begun to listen for signals, so it had no work either
                     found.append(f"{self.name}: the worker of {topology} ended with {code} at SIGTERM")
         return found
 
     def died(self) -> list[str]:
         """Workers that ended by themselves, and the end of what they said; they are started again."""
-        gone = {topology: worker.returncode for topology, worker in self.workers.items() if worker.poll() is not None}
-        found = [
-            f"{self.name}: the worker of {topology} ended by itself with {code}: "
-            f"{processes.tail(self._log(topology))[-SHOWN:]}"
-            for topology, code in gone.items()
-        ]
-        if gone:
-            self.kill(wipes=False)
-            self.start()
+        found = []
+        for topology, worker in self.workers.items():
+            if (code := worker.poll()) is not None:
+                said = processes.tail(self._log(topology))[-SHOWN:]
+                found.append(f"{self.name}: the worker of {topology} ended by itself with {code}: {said}")
+                self._start(topology)
         return found
 
     def get(self, topology: str, path: str) -> dict[str, Any]:
