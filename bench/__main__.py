@@ -11,11 +11,12 @@ from pathlib import Path
 import msgspec
 
 from app.errors import SetupError
+from app.serde.topics import ORDERS_EVENTS
 from bench import reporting
 from bench.events import OrderLog, produce
 from bench.latency import Latency, measure
 from bench.rows import CATCH_UP, CONSUME, LATENCY, MANY_KEYS, RESTORE, Programs, Row
-from bench.running import Run, Started, broker
+from bench.running import Run, Started, broker, run
 
 GROUP = "orderflow-bench"
 
@@ -45,8 +46,8 @@ class Session:
         with broker() as bootstrap:
             produce(bootstrap, OrderLog(self.sizes.orders).interleaved(self.sizes.events))
             for number, row in self._rounds(CATCH_UP):
-                run = self._run(row, bootstrap, number, min(self.sizes.events, row.at_most))
-                if row.name == "orderflow" and run is not None:
+                measured = self._run(row, bootstrap, number, min(self.sizes.events, row.at_most))
+                if row.name == "orderflow" and measured is not None:
                     self._restore(bootstrap, number)
 
     def many_keys(self) -> None:
@@ -75,16 +76,17 @@ class Session:
                 if row.program in self.programs and row.name not in self.failed:
                     yield number, row
 
-    def _run(self, row: Row, bootstrap: str, number: int, events: int, group: str = "", topic: str = "") -> Run | None:
-        group, more = group or f"{GROUP}-{row.name}-{number}", {"topic": topic} if topic else {}
+    def _run(
+        self, row: Row, bootstrap: str, number: int, events: int, group: str = "", topic: str = ORDERS_EVENTS
+    ) -> Run | None:
+        group = group or f"{GROUP}-{row.name}-{number}"
         try:
-            with Started(row, self.programs[row.program], bootstrap, group, events, **more) as started:
-                run = started.measure(number)
+            measured = run(row, self.programs[row.program], bootstrap, group, events, number=number, topic=topic)
         except SetupError as error:
             self._fail(row, error)
             return None
-        self._add(run)
-        return run
+        self._add(measured)
+        return measured
 
     def _restore(self, bootstrap: str, number: int) -> None:
         """What the run before has left in its changelog: read bare, then by a worker with an empty disk."""
@@ -93,10 +95,10 @@ class Session:
         if read is not None:
             self._run(RESTORE, bootstrap, number, read.events, group)
 
-    def _add(self, run: Run | Latency) -> None:
-        self.runs.append(run)
-        told = f"{run.rate:,.0f} events/s" if isinstance(run, Run) else f"p99 {run.p99_ms:.0f} ms"
-        sys.stderr.write(f"round {run.round}  {run.row:28} {told}\n")
+    def _add(self, measured: Run | Latency) -> None:
+        self.runs.append(measured)
+        told = f"{measured.rate:,.0f} events/s" if isinstance(measured, Run) else f"p99 {measured.p99_ms:.0f} ms"
+        sys.stderr.write(f"round {measured.round}  {measured.row:28} {told}\n")
 
     def _fail(self, row: Row, error: SetupError) -> None:
         self.failed[row.name] = str(error)

@@ -17,13 +17,13 @@ FIRST_US = 1_767_225_600_000_000
 
 
 class OrderLog:
-    """The same events of many orders at every run: an order's first creates it with two items, each later adds one."""
+    """The same events of many orders at every run: its first creates one with `items`, each later adds an item."""
 
-    def __init__(self, orders: int, seed: int = 42) -> None:
+    def __init__(self, orders: int, seed: int = 42, items: int = 2) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - the same log at every run
         self._ids = [str(UUID(int=self._chance.getrandbits(128), version=4)) for _ in range(orders)]
         self._versions = [0] * orders
-        self._count = 0
+        self._count, self._items = 0, items
 
     def interleaved(self, count: int) -> Iterator[Event]:
         """The next `count` events, each of any order."""
@@ -39,7 +39,7 @@ class OrderLog:
         self._versions[order] += 1
         self._count += 1
         at = FIRST_US + self._count * 1000
-        return _event(self._chance, self._ids[order], order, self._versions[order], at)
+        return _event(self._chance, self._ids[order], order, self._versions[order], at, self._items)
 
 
 def order_events(count: int, orders: int, seed: int = 42) -> Iterator[Event]:
@@ -47,11 +47,11 @@ def order_events(count: int, orders: int, seed: int = 42) -> Iterator[Event]:
     return OrderLog(orders, seed).interleaved(count)
 
 
-def _event(chance: random.Random, order_id: str, order: int, version: int, at: int) -> Event:
+def _event(chance: random.Random, order_id: str, order: int, version: int, at: int, count: int) -> Event:
     event_id = str(UUID(int=chance.getrandbits(128), version=4))
     items = tuple(
         Item(sku=f"SKU-{chance.randrange(1000):05d}", quantity=chance.randrange(1, 5), unit_price_minor=1999)
-        for _ in range(2)
+        for _ in range(count)
     )
     envelope: Any = {
         "event_id": event_id,

@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from app.domain.events import Event
 from app.errors import SetupError
@@ -68,29 +68,37 @@ def _wait_until_committed(started: Started, bootstrap: str, count: int) -> None:
 
 def _offer(bootstrap: str, changelog: str, events: list[Event]) -> tuple[Seen, Seen]:
     """When each key was due to be offered, and when its record was read."""
-    codec = event_codec(committed_registry(), ORDERS_EVENTS)
-    records = [(codec.key(event), codec.encode(event), headers(event)) for event in events]
-    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
     seen: Seen = {}
-    reading = threading.Thread(target=_read, args=(_at_the_end(bootstrap, changelog), len(events), seen))
+    consumer = at_the_end(bootstrap, changelog)
+    reading = threading.Thread(target=read, args=(consumer, len(events), seen))
     reading.start()
-    began = time.monotonic()
-    offered: Seen = {}
-    for index, (key, value, more) in enumerate(records):
-        due = began + index / RATE
-        while (left := due - time.monotonic()) > 0:
-            time.sleep(left)
-        offered[key] = due  # not when it was sent: what waits here waits too
-        producer.produce(ORDERS_EVENTS, value, key, headers=more)
-        producer.poll(0)
-    producer.flush()
+    offered = offer(bootstrap, events, RATE)
     reading.join()
     if missing := len(offered.keys() - seen.keys()):
         raise SetupError(f"{missing} of {len(offered)} offered events have no record in {changelog}")
     return offered, seen
 
 
-def _at_the_end(bootstrap: str, topic: str) -> Consumer:
+def offer(bootstrap: str, events: Iterable[Event], rate: float) -> Seen:
+    """Write the events to their topic, so many a second; answers when each key was due."""
+    codec = event_codec(committed_registry(), ORDERS_EVENTS)
+    records = [(codec.key(event), codec.encode(event), headers(event)) for event in events]
+    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
+    began = time.monotonic()
+    offered: Seen = {}
+    for index, (key, value, more) in enumerate(records):
+        due = began + index / rate
+        while (left := due - time.monotonic()) > 0:
+            time.sleep(left)
+        offered[key] = due  # not when it was sent: what waits here waits too
+        producer.produce(ORDERS_EVENTS, value, key, headers=more)
+        producer.poll(0)
+    producer.flush()
+    return offered
+
+
+def at_the_end(bootstrap: str, topic: str) -> Consumer:
+    """Reads what is committed from now on."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -107,15 +115,15 @@ def _at_the_end(bootstrap: str, topic: str) -> Consumer:
     return consumer
 
 
-def _read(consumer: Consumer, count: int, seen: Seen) -> None:
-    """Until all keys were read or none has come for a while."""
+def read(consumer: Consumer, count: int, seen: Seen, wanted: Callable[[Message], bool] = lambda _: True) -> None:
+    """When each key was first read, until all were or none has come for a while."""
     until = time.monotonic() + PATIENCE_S
     while len(seen) < count and time.monotonic() < until:
         first = consumer.poll(0.1)
         messages = [] if first is None else [first, *consumer.consume(1000, 0)]
         now = time.monotonic()
         for message in messages:
-            if not message.error():
+            if not message.error() and wanted(message):
                 seen.setdefault(message.key(), now)
                 until = now + PATIENCE_S
     consumer.close()

@@ -93,3 +93,14 @@ def save(results: Path, runs: Runs, on: dict[str, Any], settings: dict[str, Any]
     }
     (results / "latest.json").write_text(json.dumps(content, indent=1) + "\n")
     (results / "latest.svg").write_text(plot(runs))
+
+
+def save_figures(results: Path, name: str, on: dict[str, Any], figures: list[dict[str, Any]]) -> str:
+    """Writes NAME.json, and answers the same figures as a table in Markdown."""
+    results.mkdir(exist_ok=True)
+    content = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": on, "figures": figures}
+    (results / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    columns = list(figures[0])
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    lines += [f"| {' | '.join(str(figure[column]) for column in columns)} |" for figure in figures]
+    return "\n".join(lines) + "\n"

@@ -116,6 +116,10 @@ class Started:
             raise SetupError(f"{self.row.title} has measured nothing: the log is too short for it")
         return added_up(self.row.name, round_number, lines)
 
+    def kill(self) -> None:
+        """The last of the processes, as a crash would."""
+        self._processes[-1].kill()
+
     def check(self) -> None:
         """A `SetupError` when a process has ended without its line."""
         for index, process in enumerate(self._processes):
@@ -133,6 +137,21 @@ class Started:
                 tail = processes.tail(self._log(index))
                 raise SetupError(f"{self.row.title} has not ended after {LIMIT_S:.0f} s; the end of its log:\n{tail}")
             time.sleep(0.1)
+
+
+def run(
+    row: Row,
+    program: Sequence[str],
+    bootstrap: str,
+    group: str,
+    events: int,
+    *,
+    number: int = 1,
+    topic: str = ORDERS_EVENTS,
+) -> Run:
+    """A row over the first `events` of a topic, start to end."""
+    with Started(row, program, bootstrap, group, events, topic) as started:
+        return started.measure(number)
 
 
 def measured_line(log: str) -> dict[str, Any] | None:

@@ -11,10 +11,11 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias
 
+import msgspec
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from app.config import Settings
+from app.config import Settings, load
 from app.embedded.ports import free_ports
 from app.observability.log import setup
 from app.streaming.errors import TopicError
@@ -83,7 +84,8 @@ def _ends(settings: Settings, topic: str) -> list[int]:
 
 def settings_of(asked: Namespace) -> Settings:
     host, _, port = asked.addresses[asked.process].partition(":") if asked.addresses else ("127.0.0.1", "", "0")
-    return Settings(
+    return msgspec.structs.replace(
+        load(),
         kafka=asked.bootstrap,
         commit_interval_ms=asked.interval_ms,
         data=asked.directory,
