@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state_memory_mb: Annotated[int, msgspec.Meta(ge=16)] = 256
     state_keep: float = 3600.0
     session_timeout: float = 10.0
+    standbys: Annotated[int, msgspec.Meta(ge=0)] = 0
     commit_interval_ms: int = 100
     gateway_timeout: float = 2.0
     retry_delays_ms: tuple[int, ...] = (2_000, 4_000, 8_000, 16_000, 32_000)

@@ -103,6 +103,8 @@ def _membership(name: str, settings: Settings) -> Membership:
         partitions=settings.partitions,
         session_timeout_s=settings.session_timeout,
         directory=settings.data,
+        static=bool(settings.name),
+        standbys=settings.standbys,
         state_memory_mb=settings.state_memory_mb,
         state_keep_s=settings.state_keep,
     )

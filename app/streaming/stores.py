@@ -48,6 +48,11 @@ class Stores:
                 raise
             return self._opened[name]
 
+    def partitions(self, topology: str) -> list[int]:
+        """The tasks of the topology that have a store here."""
+        numbers = [path.name.removeprefix(f"{topology}-") for path in self._directory.glob(f"{topology}-*")]
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
     def _open(self, name: str) -> Store:
         try:
             return Store(self._directory / name, self._memory)

@@ -56,15 +56,18 @@ class WorkerProcess:
 
     def get(self, path: str) -> dict[str, Any]:
         """The answer to a request; `{}` while nobody answers."""
+        answered: dict[str, Any] = json.loads(self.text(path) or "{}")
+        return answered
+
+    def text(self, path: str) -> str:
+        """The same as it came; empty while nobody answers."""
         try:
             with urlopen(f"http://127.0.0.1:{self.order.port}{path}", timeout=ANSWER_S) as answer:
-                body = answer.read()
+                return str(answer.read(), "utf-8")
         except HTTPError as error:
-            body = error.read()
+            return error.read().decode()
         except (URLError, OSError):
-            return {}
-        answered: dict[str, Any] = json.loads(body)
-        return answered
+            return ""
 
     def active(self) -> set[int]:
         """The partitions of its active tasks."""
@@ -72,6 +75,15 @@ class WorkerProcess:
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """The lines of its log with this event, those of former replicas of the name before its own."""
+        lines = [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == event]
+
+    def standbys(self) -> dict[int, dict[str, Any]]:
+        """Partition -> what it says of the copy that it keeps."""
+        return {told["partition"]: told for told in self.get("/tasks").get("standbys", [])}
 
 
 class Cluster:
@@ -81,6 +93,7 @@ class Cluster:
         self.log, self._directory = log, directory
         self._options = {"kind": kind, "topology": name, "shared": str(directory / "shared"), **options}
         self.workers: list[WorkerProcess] = []
+        self._ports: dict[str, int] = {}
         self.topology: Topology = topology_of(self._order("none", 1))
         topics.apply(log.bootstrap, self.topology.topics(), PARTITIONS, 1)
 
@@ -96,9 +109,11 @@ class Cluster:
     def source(self) -> str:
         return next(iter(self.topology.sources))
 
-    def start(self, name: str, **options: Any) -> WorkerProcess:
-        """Start a replica; one of a former name goes on with its directory."""
-        order = self._order(name, free_ports(0)[0], **options)
+    def start(self, name: str, *, elsewhere: bool = False, **options: Any) -> WorkerProcess:
+        """Start a replica; one of a former name goes on with its directory, and at its address unless `elsewhere`."""
+        if elsewhere or name not in self._ports:
+            self._ports[name] = free_ports(0)[0]
+        order = self._order(name, self._ports[name], **options)
         worker = WorkerProcess(order, self._directory / f"{name}.log")
         self.workers = [other for other in self.workers if other.order.name != name or other.is_alive()] + [worker]
         return worker
@@ -131,7 +146,5 @@ class Cluster:
         return bool(tasks) and not any(held)
 
     def _order(self, name: str, port: int, **options: Any) -> Order:
-        settings = self._options | options
-        return Order(
-            bootstrap=self.log.bootstrap, name=name, port=port, directory=str(self._directory / name), **settings
-        )
+        told = {"bootstrap": self.log.bootstrap, "name": name, "port": port, "directory": str(self._directory / name)}
+        return msgspec.convert(told | self._options | options, Order)

@@ -10,9 +10,11 @@ import msgspec
 from app.errors import OrderflowError
 from app.observability import metrics
 from app.observability.log import setup
+from app.streaming import watchdog
 from app.streaming.errors import NotActiveError
 from app.streaming.faust.app import App, Membership
 from app.streaming.faust.process import serve
+from app.streaming.kafka import owned, restore
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.status import WorkerStatus
 from app.streaming.reader import Reader
@@ -37,6 +39,9 @@ class Order(msgspec.Struct, kw_only=True):
     directory: str
     partitions: int = 4
     session_timeout_s: float = 2.0
+    static: bool = False
+    standbys: int = 0
+    patience_s: float = 0.0  # with a restore that stands still, a handler that does not return; 0: as it is shipped
     max_poll_interval_s: float = 60.0
 
 
@@ -47,6 +52,8 @@ def topology_of(order: Order) -> Topology:
 
 
 async def run(order: Order) -> None:
+    if order.patience_s:
+        owned.SETTLE_S = restore.STALLED_S = watchdog.STUCK_S = order.patience_s
     membership = Membership(
         bootstrap=order.bootstrap,
         name=order.name,
@@ -55,6 +62,8 @@ async def run(order: Order) -> None:
         port=order.port,
         partitions=order.partitions,
         session_timeout_s=order.session_timeout_s,
+        static=order.static,
+        standbys=order.standbys,
         directory=Path(order.directory),
     )
     topology = topology_of(order)

@@ -1,6 +1,7 @@
 """Small topologies that make every record count: a fold without any guard, and reactions that act on files."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -19,13 +20,18 @@ from app.streaming.topology import StructCodec, TaskBatch, Topology
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
-    """The `number`th record of its key, from 1; how its handling is to fail, and what it is to bring about."""
+    """The `number`th record of its key, from 1; how its handling is to fail, and what it is to bring about.
+
+    `holds_s`: for so long its first call does not return, though it is cancelled; `blocks_s`: nothing else can run.
+    """
 
     key: str
     number: int
     fails: int = 0
     permanent: bool = False
     takes_s: float = 0.0
+    holds_s: float = 0.0
+    blocks_s: float = 0.0
     timer_ms: int = 0
     output_size: int = 0
     row_size: int = 0
@@ -104,13 +110,17 @@ class Faults:
 
     def attempt(self, tick: Tick) -> None:
         """Raises while attempts are left that must fail."""
+        time.sleep(tick.blocks_s)
         if tick.permanent:
             raise PermanentError(f"{tick.key} is never taken")
         if tick.fails:
-            with (self._directory / f"{tick.key}-{tick.number}").open("a") as file:
-                file.write(f"{time.time()}\n")
+            self.note(tick)
             if len(self.times(tick.key, tick.number)) <= tick.fails:
                 raise TransientError(f"{tick.key} fails as told")
+
+    def note(self, tick: Tick) -> None:
+        with (self._directory / f"{tick.key}-{tick.number}").open("a") as file:
+            file.write(f"{time.time()}\n")
 
     def times(self, key: str, number: int) -> list[float]:
         """When each attempt was made, in seconds since the epoch."""
@@ -174,6 +184,14 @@ class ActingRules:
         return Done(counted(row, call.tick), ((call.tick.key, f"gave-up:{call.tick.number}"),))
 
 
+async def _hold(seconds: float) -> None:
+    """Deaf to cancellation."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(until - time.monotonic())
+
+
 class FileGateway:
     """Notes every call in one file; fails and waits as the tick says."""
 
@@ -184,6 +202,9 @@ class FileGateway:
     async def perform(self, call: Asked) -> object:
         with self._calls.open("a") as file:
             file.write(f"{call.tick.key} {call.tick.number}\n")
+        if call.tick.holds_s and not self._faults.times(call.tick.key, call.tick.number):
+            self._faults.note(call.tick)
+            await _hold(call.tick.holds_s)
         await asyncio.sleep(call.tick.takes_s)
         self._faults.attempt(call.tick)
         return "done"

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import inspect
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mode import Service
 
 import app.streaming.faust
 from app.streaming.faust import private, tables, transport
+from app.streaming.faust.heartbeat import NamedHeartbeat
 
 FAUST = Path(app.streaming.faust.__file__).parent
 
@@ -69,6 +71,8 @@ class _Thread:
 
 
 class _Coordinator:
+    _group_instance_id = None
+
     def __init__(self, answer: bool) -> None:
         self.answer = answer
 
@@ -86,20 +90,51 @@ async def test_heartbeats_are_watched_where_aiokafka_makes_them() -> None:
     """It calls them by this name, and keeps its coordinator under that one."""
     assert "self._do_heartbeat()" in inspect.getsource(GroupCoordinator._heartbeat_routine)
     assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer)
-    heartbeats, coordinator = private.Heartbeats(), _Coordinator(answer=True)
-    assert not heartbeats.are_within(10.0)
+    heartbeats, coordinator = private.Heartbeats(10.0, 10.0), _Coordinator(answer=True)
+    assert not heartbeats.is_member()
     heartbeats.joined(_Thread(_Client(coordinator)))
-    assert heartbeats.are_within(10.0)
+    assert heartbeats.is_member()
     heartbeats.acknowledged_at = float("-inf")
     coordinator.answer = False
-    assert not heartbeats.are_within(10.0)
     await coordinator._do_heartbeat()
-    assert heartbeats.are_within(10.0) is False
+    assert not heartbeats.is_member()
     coordinator.answer = True
     await coordinator._do_heartbeat()
-    assert heartbeats.are_within(10.0)
+    assert heartbeats.is_member()
     heartbeats.leaving()
-    assert not heartbeats.are_within(10.0)
+    await coordinator._do_heartbeat()
+    assert not heartbeats.is_member()
+
+
+def test_a_silence_that_the_group_does_not_wait_for_is_a_loss_whether_it_lasts_or_is_over() -> None:
+    """Within a generation that is the session's timeout, in a rebalance the rebalance's."""
+    heartbeats, now = private.Heartbeats(2.0, 10.0), time.monotonic()
+    assert not heartbeats.is_lost(now + 100)
+    heartbeats.leaving()
+    assert not heartbeats.is_lost(now + 9)
+    assert heartbeats.is_lost(now + 11)
+    heartbeats.joined(_Thread(_Client(_Coordinator(answer=True))))
+    heartbeats.acknowledged(now + 1.5)
+    assert not heartbeats.is_lost(now + 3)
+    assert heartbeats.is_lost(now + 4)
+    assert heartbeats.losses == 0
+    heartbeats.acknowledged(now + 4)
+    assert heartbeats.losses == 1
+    assert not heartbeats.is_lost(now + 5)
+
+
+def test_the_coordinator_has_what_membership_asks_of_it() -> None:
+    source = inspect.getsource(GroupCoordinator)
+    for name in ("_group_instance_id", "_coordination_task", "_send_req", "member_id", "generation"):
+        assert f"self.{name} = " in source or f"def {name}(" in source
+    for method in ("check_errors", "request_rejoin", "reset_generation"):
+        assert callable(getattr(GroupCoordinator, method))
+
+
+def test_a_named_heartbeat_is_what_kafka_reads() -> None:
+    """Version 3 of api 12: group, generation, member, name."""
+    encoded = NamedHeartbeat("g", 7, "m", "n").prepare({12: (0, 4)}).encode()
+    assert encoded == b"\0\x01g" + b"\0\0\0\x07" + b"\0\x01m" + b"\0\x01n"
 
 
 @pytest.mark.anyio

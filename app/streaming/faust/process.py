@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from app.observability.log import logger
 from app.streaming.errors import KafkaUnreachableError
 from app.streaming.faust import private
 from app.streaming.faust.app import App, Membership, faust_app
+from app.streaming.faust.membership import watch
 from app.streaming.kafka import topics
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.limited import limited
@@ -27,10 +29,13 @@ from app.streaming.memory import StateMemory
 from app.streaming.reader import Reader
 from app.streaming.stores import Stores
 from app.streaming.topology import Topology
+from app.streaming.watchdog import Watchdog
 
 log = logger(__name__)
 
 STOP_S = 8.0  # what a supervisor gives a process is 10 s; a task cut off here is mended by its next owner
+
+THREADS = 64  # a restore holds one for as long as it takes, and commits must not wait for it
 
 SWEEPS = 4  # of left stores, in the time that they are kept
 
@@ -47,14 +52,15 @@ async def serve(
     """Run one replica until SIGTERM or SIGINT, then commit what is done; raises what it cannot go on with."""
     await _kafka_is_ready(topology, membership)
     told = _told_to_stop()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     clients = Clients(membership.bootstrap, topology.group)
     stores = Stores(membership.directory, StateMemory(membership.state_memory_mb), membership.state_keep_s)
     worker = Worker(topology, clients, stores, interval_s, start)
     app = faust_app(topology, worker, membership)
-    is_member = partial(app.heartbeats.are_within, membership.session_timeout_s)
-    reader = Reader(worker.owned.get, worker.fetcher.ends, is_member)
-    pages(app, reader, WorkerStatus(membership.name, worker, is_member))
+    reader = Reader(worker.owned.get, worker.fetcher.ends, app.heartbeats.is_member)
+    pages(app, reader, WorkerStatus(membership.name, worker, app.heartbeats.is_member))
     app.finalize()
+    await asyncio.to_thread(worker.standbys.look)
     try:
         await app.start()
     except KafkaConnectionError as error:
@@ -62,15 +68,19 @@ async def serve(
     log.info("worker.started", topology=topology.name, worker=membership.name, port=membership.port)
     running = asyncio.create_task(worker.run())
     crashed = asyncio.create_task(private.crash_of(app))
+    watched = asyncio.create_task(watch(app))
+    turning = asyncio.create_task(Watchdog().run())
     sweeping = asyncio.create_task(_sweep(stores, topology.name))
     try:
-        await asyncio.wait({running, crashed, told, worker.failed}, return_when=asyncio.FIRST_COMPLETED)
-        for ended in (worker.failed, crashed, running):
+        await asyncio.wait({running, crashed, watched, told, worker.failed}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in (worker.failed, crashed, watched, running):
             if ended.done():
                 ended.result()
     finally:
         running.cancel()
         crashed.cancel()
+        watched.cancel()
+        turning.cancel()
         sweeping.cancel()
         await _stop(worker, app)
         log.info("worker.stopped", topology=topology.name, worker=membership.name)

@@ -75,5 +75,5 @@ class Manager(TableManager):
         for tp in assigned:
             if tp.topic in inputs:
                 topics_by_partition.setdefault(tp.partition, set()).add(tp.topic)
-        self.app.worker.assigned(topics_by_partition, generation_id)
+        self.app.worker.assigned(topics_by_partition, self.app.assignor.place, generation_id)
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)

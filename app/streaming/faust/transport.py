@@ -31,10 +31,14 @@ class RebalanceListener(base.ConsumerRebalanceListener):
         return super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        app = self._thread.app
+        if app.assignor.place.url != app.membership.url:
+            await private.leave(self._thread)
+            return
         private.pause_fetch(self._thread, assigned)
         await super().on_partitions_assigned(assigned)
         # only now the worker knows what it owns, and may answer for it
-        self._thread.app.heartbeats.joined(self._thread)
+        app.heartbeats.joined(self._thread)
 
 
 class Consumer(base.Consumer):

@@ -65,6 +65,10 @@ class Clients:
             {"queued.min.messages": 200_000, "fetch.message.max.bytes": 8_000_000, "fetch.wait.max.ms": 10}
         )
 
+    def follower(self) -> Consumer:
+        """As `restorer`, for a copy that is up to date most of the time: it waits at the broker."""
+        return self._consumer({"queued.max.messages.kbytes": 16_384, "fetch.wait.max.ms": 500})
+
     def offsets(self) -> Consumer:
         """Asks for stable offsets and for committed ends; it never subscribes."""
         return self._consumer({})

@@ -200,6 +200,11 @@ class OwnedTask:
         if self.task.epoch == epoch:
             self._ends = (time.monotonic(), {topic: end for topic, (_, end) in ends.items()})
 
+    def held(self) -> int:
+        """Changelog offsets that the store is known to be up to."""
+        known = {} if self.store is None else self.store.positions.changelogs
+        return sum(max(known.get(topic, 0), self._ends[1].get(topic, 0)) for topic in self._changelogs)
+
     async def timer_ends(self) -> None:
         """Ask for the committed ends that a due timer waits for."""
         task, asked_at, epoch = self.task, self.task.now_us(), self.task.epoch

@@ -83,15 +83,21 @@ def _replay(
     while any(at[topic] < end for topic, (_, end) in behind.items()):
         if stop.is_set():
             raise RestoreStoppedError
-        first = consumer.poll(0.2)
-        messages = [] if first is None else [first, *consumer.consume(5000, 0)]
-        rows = _rows(messages, changelogs, at)
-        if rows:
-            store.write(rows, at)
-        progress.advance(len(rows), sum(max(0, end - at[topic]) for topic, (_, end) in behind.items()))
+        count = replay(consumer, store, changelogs, at)
+        progress.advance(count, sum(max(0, end - at[topic]) for topic, (_, end) in behind.items()))
         if progress.standing_s() > STALLED_S:
             raise RestoreStalledError(_stalled(behind, at))
     store.write({}, at)
+
+
+def replay(consumer: Consumer, store: Store, changelogs: dict[str, bytes], at: dict[str, int]) -> int:
+    """Write what comes next, if anything does soon; `at` moves past it. Answers the number of rows."""
+    first = consumer.poll(0.2)
+    messages = [] if first is None else [first, *consumer.consume(5000, 0)]
+    rows = _rows(messages, changelogs, at)
+    if rows:
+        store.write(rows, at)
+    return len(rows)
 
 
 def _stalled(behind: dict[str, tuple[int, int]], at: dict[str, int]) -> str:

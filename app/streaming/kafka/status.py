@@ -8,6 +8,7 @@ from app.observability.metrics import (
     RESTORE_LEFT,
     RESTORE_LEFT_SECONDS,
     RESTORE_RATE,
+    STANDBY_LAG,
     TASK_LAG,
     TIMERS,
 )
@@ -26,11 +27,12 @@ class WorkerStatus:
             "topology": self._worker.topology.name,
             "worker": self._name,
             "tasks": [self._task(one) for one in sorted(owned, key=lambda one: one.task.partition)],
+            "standbys": [one.told() for _, one in sorted(self._worker.standbys.kept.items())],
         }
 
     def measure(self) -> None:
         """Sets the gauges of the tasks that are owned now; those of others are not this worker's to tell."""
-        for gauge in (TASK_LAG, RESTORE_LEFT, RESTORE_RATE, RESTORE_LEFT_SECONDS, TIMERS, PARKED):
+        for gauge in (TASK_LAG, RESTORE_LEFT, RESTORE_RATE, RESTORE_LEFT_SECONDS, STANDBY_LAG, TIMERS, PARKED):
             gauge.clear()
         READY.labels(self._worker.topology.group).set(self.unready() is None)
         for owned in self._worker.owned.values():
@@ -39,6 +41,9 @@ class WorkerStatus:
             self._measure_restore(owned, place)
             TIMERS.labels(*place).set(0 if task.timers is None else len(task.timers))
             PARKED.labels(*place).set(sum(task.parking.counts()))
+
+        for partition, standby in self._worker.standbys.kept.items():
+            STANDBY_LAG.labels(self._worker.topology.group, partition).set(standby.lag)
 
     def _measure_restore(self, owned: OwnedTask, place: tuple[str, int]) -> None:
         progress = owned.progress

@@ -6,11 +6,13 @@ import time
 from confluent_kafka import KafkaError
 
 from app.observability.log import logger
+from app.streaming.assignment import Claim, Place
 from app.streaming.errors import StoreError, TopicError
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.fetch import BATCH, Fetcher
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.owned import OwnedTask
+from app.streaming.kafka.standbys import Standbys
 from app.streaming.kafka.turns import Turns
 from app.streaming.record import RecordBatch
 from app.streaming.stores import Stores
@@ -46,6 +48,7 @@ class Worker:
         self._start = start
         self.fetcher = Fetcher(clients.fetcher())
         self.owned: dict[int, OwnedTask] = {}
+        self.standbys = Standbys(topology, clients, stores, self.fail)
         self._turns = Turns(self.owned, self.fetcher, interval_s, self.fail)
         self.has_room = asyncio.Event()
         self.has_room.set()
@@ -55,7 +58,13 @@ class Worker:
         self._generation = -1
         self._stopping = False
 
-    def assigned(self, topics_by_partition: dict[int, set[str]], generation: int) -> None:
+    def claim(self, url: str, standbys: int) -> Claim:
+        """What the group is told of this worker. May be called from another thread."""
+        owned = list(self.owned.items())
+        held = self.standbys.held() | {partition: one.held() for partition, one in owned}
+        return Claim(url, self._generation, tuple(partition for partition, _ in owned), held, standbys)
+
+    def assigned(self, topics_by_partition: dict[int, set[str]], place: Place, generation: int) -> None:
         """The group's decision. Tasks are kept as they are when the worker took part in the generation before this
         one: else somebody else may have owned them in between. A rebalance does not wait for restores."""
         if self._stopping:
@@ -71,8 +80,14 @@ class Worker:
         self._generation = generation
         for partition in self.owned.keys() - kept:
             self._drop(partition)
+        copies = {*place.standby, *place.warming}
+        for partition in self.standbys.kept.keys() - copies:
+            self._closing[partition] = self.standbys.drop(partition)
         for partition in sorted(topics_by_partition):
             self._own(partition)
+        for partition in sorted(copies - self.standbys.kept.keys()):
+            self.standbys.follow(partition, self._closing.pop(partition, None))
+        self.standbys.take_over(place.warming)
 
     def fail(self, error: Exception) -> None:
         if not self.failed.done():
@@ -85,6 +100,7 @@ class Worker:
     def _drop(self, partition: int) -> None:
         owned = self.owned.pop(partition)
         owned.let_go()
+        self.standbys.left(partition, owned.held())
         self.fetcher.unassign(partition)
         log.info("task.dropped", task=str(owned.task))
         self._closing[partition] = asyncio.create_task(owned.close())
@@ -145,7 +161,8 @@ class Worker:
         self._stopping = True
         for owned in self.owned.values():
             owned.let_go()
-        await asyncio.gather(*[self._turns.leave(owned) for owned in self.owned.values()])
+        copies = [self.standbys.drop(partition) for partition in list(self.standbys.kept)]
+        await asyncio.gather(*copies, *[self._turns.leave(owned) for owned in self.owned.values()])
         self.owned.clear()
         await asyncio.gather(*self._closing.values())
 
