@@ -16,7 +16,7 @@ GROUPS = {
     "simulate": ("simulate", "Run a payment provider or a carrier to try the system against."),
     "produce": ("produce", "Place orders and receive stock."),
     "topics": ("topics", "Create and check the topics."),
-    "topology": ("topology", "Describe a topology."),
+    "topology": ("topology", "Describe a topology, or rebuild it."),
     "schemas": ("schemas", "Check the event schemas against their history."),
     "migrate": ("migrate", "Bring the database to the current schema."),
     "dlq": ("dlq", "Look at dead letters."),

@@ -5,15 +5,14 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 import typer
 
 from app.cli.listening import reached_at
+from app.cli.starting import start_of
 from app.commands.decisions import Decisions
 from app.commands.service import Commands
 from app.config import Settings, load
-from app.errors import SetupError
 from app.eventstore.postgres import PostgresEventStore
 from app.gateways.carrier import HttpCarrier
 from app.gateways.provider import HttpProvider
@@ -44,16 +43,7 @@ def worker(
     """Run until SIGTERM or SIGINT; then what is done is committed, within 10 s."""
     settings = load()
     setup(settings.log_level)
-    asyncio.run(_serve(name, settings, _start(begin)))
-
-
-def _start(text: str | None) -> Start | None:
-    if text is None or text == "earliest" or text == "latest":
-        return text  # type: ignore[return-value]  # one of the literals
-    try:
-        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
-    except ValueError:
-        raise SetupError(f"--from takes earliest, latest or an ISO time, not {text!r}") from None
+    asyncio.run(_serve(name, settings, start_of(begin)))
 
 
 async def _serve(name: str, settings: Settings, start: Start | None) -> None:

@@ -75,6 +75,14 @@ class NameInUseError(SetupError):
     """Another worker of the group has this worker's name, and so its place in the group."""
 
 
+class GroupActiveError(SetupError):
+    """The group has members, which must be stopped first."""
+
+
+class ResetUnfinishedError(SetupError):
+    """A reset of the topology began and did not end: its topics may be half emptied."""
+
+
 class StoreInUseError(SetupError):
     """Another process works with this store."""
 

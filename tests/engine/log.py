@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
 from app.streaming.topology import Topology
 from tests.engine.topologies import Tick, bucket_of
@@ -64,7 +64,7 @@ class Log:
         ends = self.ends(topic, partitions)
         consumer = self.consumer()
         try:
-            consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
+            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
             found: list[Message] = []
             while ends:
                 message = consumer.poll(REQUEST_S)

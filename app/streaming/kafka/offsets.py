@@ -4,11 +4,13 @@ from typing import Literal, TypeAlias
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from app.streaming.errors import OffsetsExpiredError, StartRequiredError, TopologyChangedError
+from app.streaming.errors import OffsetsExpiredError, ResetUnfinishedError, StartRequiredError, TopologyChangedError
 from app.streaming.names import retry_topic
 from app.streaming.topology import Repartition, Topology
 
 REQUEST_S = 30.0
+
+RESETTING = "resetting"  # committed beside the offsets of a group that is being reset
 
 Start: TypeAlias = Literal["earliest", "latest"] | int  # an int is milliseconds since the epoch
 
@@ -25,11 +27,20 @@ def begin_positions(consumer: Consumer, topology: Topology, partition: int, star
     offsets. Raises a `SetupError` that says what to do where these do not agree with what is declared.
     """
     found = _committed(consumer, topology.input_topics, partition)
+    if RESETTING in {tp.metadata for tp in found.values()}:
+        raise ResetUnfinishedError(
+            f"the reset of topology {topology.name} has not ended; run `orderflow topology reset {topology.name}` again"
+        )
     committed = {topic: tp.offset for topic, tp in found.items() if tp.offset >= 0}
     _check_retired(consumer, topology, partition)
     if not committed:
         _check_no_rows(consumer, topology, partition)
-        return _first_positions(consumer, topology, partition, start)
+        if start is None and topology.start_required:
+            raise StartRequiredError(
+                f"topology {topology.name} acts on the outside world and its group is new: say where it starts with "
+                "`--from earliest|latest|TIME`"
+            )
+        return first_positions(consumer, topology, partition, start or "earliest")
     _check_declaration(topology, committed, {found[topic].metadata for topic in committed})
     missing = [topic for topic in topology.retry_topics if topic not in committed]
     return committed | {topic: _low(consumer, topic, partition) for topic in missing}
@@ -64,7 +75,7 @@ def _check_no_rows(consumer: Consumer, topology: Topology, partition: int) -> No
         if consumer.get_watermark_offsets(TopicPartition(changelog, partition), REQUEST_S)[1] > 0:
             raise OffsetsExpiredError(
                 f"group {topology.group} has no committed offsets for partition {partition}, but {changelog} has "
-                "records: its offsets expired or were deleted. Delete the group's changelogs and its workers' data "
+                "records: its offsets expired or were deleted. Run `orderflow topology reset {topology.name}` "
                 "to rebuild it from the start, or commit the offsets where it stood"
             )
 
@@ -77,21 +88,24 @@ def _check_declaration(topology: Topology, committed: dict[str, int], metadata: 
     changed = f"new sources {new}" if new else f"{sorted(recorded)} became {tables_metadata(topology)}"
     raise TopologyChangedError(
         f"group {topology.group} has made progress without what topology {topology.name} declares now ({changed}); "
-        "rows made before would be missing. Deploy it under a new topology name, so that it is built from the start"
+        "rows made before would be missing. Deploy it under a new topology name, so that it is built from the start, "
+        f"or empty this one with `orderflow topology reset {topology.name}`"
     )
 
 
-def _first_positions(consumer: Consumer, topology: Topology, partition: int, start: Start | None) -> dict[str, int]:
-    if start is None and topology.start_required:
-        raise StartRequiredError(
-            f"topology {topology.name} acts on the outside world and its group is new: say where it starts with "
-            "`--from earliest|latest|TIME`"
-        )
+def begun_reset(consumer: Consumer, topology: Topology, partition: int) -> dict[str, int]:
+    """The start that a reset has committed which did not end; nothing where there is none (blocking)."""
+    found = _committed(consumer, topology.input_topics, partition)
+    return {topic: tp.offset for topic, tp in found.items() if tp.metadata == RESETTING}
+
+
+def first_positions(consumer: Consumer, topology: Topology, partition: int, start: Start) -> dict[str, int]:
+    """The next offset of each input topic for a group that begins at `start` (blocking)."""
     # what the topology writes for itself it reads from the start: a task that began earlier may have fed this one
     fed = [topic for topic, source in topology.sources.items() if isinstance(source, Repartition)]
     own = {topic: _low(consumer, topic, partition) for topic in [*topology.retry_topics, *fed]}
     told = [topic for topic in topology.sources if topic not in own]
-    return own | {topic: _start(consumer, topic, partition, start or "earliest") for topic in told}
+    return own | {topic: _start(consumer, topic, partition, start) for topic in told}
 
 
 def _start(consumer: Consumer, topic: str, partition: int, start: Start) -> int:

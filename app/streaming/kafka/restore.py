@@ -31,20 +31,16 @@ def restore(
     partition: int,
     progress: Progress,
     stop: threading.Event,
-) -> Store:
+) -> None:
     """Replay each changelog (topic -> key prefix in the store) from the stored position to its end (blocking).
 
     The end is the one that counts open transactions, since a transaction that was decided but not yet marked must be
-    waited for; what is applied is committed. Answers the store, which is a new one when the old one was too old.
+    waited for; what is applied is committed. A store that its changelogs cannot bring up to date is wiped first.
     """
     ends = changelog_ends(clients, changelogs, partition)
-    if time.time() - store.positions.updated_at > STALE_AFTER_S or any(
-        store.positions.changelogs.get(topic, 0) > end for topic, (_, end) in ends.items()
-    ):
-        log.warning(
-            "store.wiped", path=str(store.path), reason="older than its changelogs keep deletions, or ahead of them"
-        )
-        store = store.wipe()
+    if outdated := _outdated(store, ends):
+        log.warning("store.wiped", path=str(store.path), reason=outdated)
+        store.wipe()
     starts = {topic: max(low, store.positions.changelogs.get(topic, 0)) for topic, (low, _) in ends.items()}
     behind = {topic: (start, ends[topic][1]) for topic, start in starts.items() if start < ends[topic][1]}
     progress.begin(sum(end - start for start, end in behind.values()))
@@ -55,7 +51,19 @@ def restore(
             _replay(consumer, store, behind, changelogs, progress, stop)
         finally:
             consumer.close()
-    return store
+    store.write({}, starts)
+
+
+def _outdated(store: Store, ends: dict[str, tuple[int, int]]) -> str:
+    """Why the changelogs cannot bring it up to date, if so."""
+    at = store.positions.changelogs
+    if time.time() - store.positions.updated_at > STALE_AFTER_S:
+        return "older than its changelogs keep deletions"
+    if any(at.get(topic, 0) > end for topic, (_, end) in ends.items()):
+        return "ahead of its changelogs"
+    if not store.is_new and any(at.get(topic, 0) < low for topic, (low, _) in ends.items()):
+        return "its changelogs were emptied"
+    return ""
 
 
 def changelog_ends(clients: Clients, changelogs: Iterable[str], partition: int) -> dict[str, tuple[int, int]]:

@@ -1,7 +1,9 @@
-"""Creates the topics that topologies declare, and checks them: a worker never makes one."""
+"""Creates the topics that topologies declare, checks them, and empties them: a worker never makes one."""
+
+import time
 
 import msgspec
-from confluent_kafka import KafkaException
+from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from app.streaming.errors import TopicError
@@ -58,16 +60,46 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
 def check(bootstrap: str, specs: list[TopicSpec], partitions: int) -> None:
     """A `TopicError` names what is missing, or has another partition count or settings that would lose something."""
     admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
-    counts = _counts(admin, bootstrap, specs)
-    if missing := [spec.name for spec in specs if spec.name not in counts]:
-        raise TopicError(f"topics are missing: {', '.join(missing)}; run `orderflow topics apply`")
-    _check_counts(counts, partitions)
+    check_counts(admin, bootstrap, specs, partitions)
     if wrong := _wrong_settings(admin, specs):
         settings = "; ".join(
             f"{spec.name}: {', '.join(f'{name}={value}' for name, value in needed.items())}"
             for spec, needed in wrong.items()
         )
         raise TopicError(f"topics have other settings than they must ({settings}); run `orderflow topics apply`")
+
+
+def check_counts(admin: AdminClient, bootstrap: str, specs: list[TopicSpec], partitions: int) -> None:
+    """A `TopicError` names what is missing or has another partition count."""
+    counts = _counts(admin, bootstrap, specs)
+    if missing := [spec.name for spec in specs if spec.name not in counts]:
+        raise TopicError(f"topics are missing: {', '.join(missing)}; run `orderflow topics apply`")
+    _check_counts(counts, partitions)
+
+
+def empty(admin: AdminClient, spec: TopicSpec, partitions: int) -> None:
+    """Delete every record that is there now; offsets go on from where they were (blocking)."""
+    policy = SETTINGS[spec.kind]["cleanup.policy"]
+    if policy != "delete":  # Kafka deletes no records of a compacted topic
+        _alter(admin, {spec: {"cleanup.policy": "delete"}})
+    _delete_records(admin, [TopicPartition(spec.name, number, OFFSET_END) for number in range(partitions)])
+    if policy != "delete":
+        _alter(admin, {spec: {"cleanup.policy": policy}})
+
+
+def _delete_records(admin: AdminClient, places: list[TopicPartition]) -> None:
+    until = time.monotonic() + REQUEST_S
+    while True:
+        try:
+            for deleted in admin.delete_records(places, request_timeout=REQUEST_S).values():
+                deleted.result(REQUEST_S)
+        except KafkaException as error:
+            # a broker learns of the changed policy a moment later
+            if error.args[0].name() != "POLICY_VIOLATION" or time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _wrong_settings(admin: AdminClient, specs: list[TopicSpec]) -> dict[TopicSpec, dict[str, str]]:
