@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from app.errors import SetupError
+from tests.chaos.seeded import verdict
 from tests.chaos.seeded.orders import Load, Stream
 from tests.chaos.seeded.schedule import Add, Bounce, Kill, Pause, Remove, Schedule, Step, Stop, label
 from tests.chaos.seeded.system import System
@@ -48,13 +49,12 @@ def run(schedule: Schedule, directory: Path, announce: Announce = lambda _: None
                     announce(f"  fault: {fault}")
         announce(f"{time.monotonic() - began:7.1f} s  the load has ended; waiting for all to be done")
         system.settle()
-        wrong = system.wrong(load.acknowledged)
         return Outcome(
             seed=schedule.seed,
             steps=len(schedule.steps),
             events=len(load.acknowledged),
-            wrong=tuple(wrong),
-            stale=tuple(system.stale()),
+            wrong=tuple(verdict.wrong(system, load.acknowledged)),
+            stale=tuple(verdict.stale(system)),
             faults=(*system.faults, *load.lost),
             drained_s=tuple(system.drained_s),
             seconds=round(time.monotonic() - began, 1),
