@@ -3,19 +3,27 @@
 A broker that restarts takes itself for the leader that it was, then is fenced for the sake of its former session: its
 partitions have no leader for a moment. The transaction coordinator takes such partitions for deleted and leaves out
 the markers of commits that were under way, so that those transactions stay open for ever. So the controller alone is
-started first, until it has fenced the former session.
+started first, until the former session is fenced on disk.
 """
 
+import re
 import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from app.embedded import processes
+from app.errors import SetupError
 
-FENCED = "Fencing broker 1"
-LIMIT_S = 15.0  # a broker that was fenced before it was killed is not fenced again
+LIMIT_S = 120.0  # a second or two, on a machine that has time for it
+STOP_S = 15.0
 LOOK_S = 0.05
+ACTIVE = "Becoming the active controller"
+# what the controller tells of the records that it replays: a registration, and what was changed of it
+REGISTRATION = re.compile(
+    r"RegisterBrokerRecord\(brokerId=1\b.*\bfenced=(true|false)\b"
+    r"|BrokerRegistrationChangeRecord\(brokerId=1\b.*\bfenced=(-?1)\b"
+)
 IMPATIENT = {
     "process.roles": "controller",
     "broker.session.timeout.ms": "200",
@@ -29,7 +37,7 @@ def is_needed(directory: Path) -> bool:
 
 
 def end_former_session(java: Sequence[str], directory: Path, settings: Path) -> None:
-    """Run the controller until it has fenced the broker's former session, within a limit."""
+    """Run the controller until the broker is fenced; a `SetupError` when that does not happen within the limit."""
     own, log = directory / "controller.properties", directory / "controller.log"
     own.write_text(_controller_only(settings.read_text().splitlines()))
     log.write_text("")
@@ -37,10 +45,23 @@ def end_former_session(java: Sequence[str], directory: Path, settings: Path) -> 
     controller = processes.start([java[0], told, *java[1:], "kafka.Kafka", str(own)], directory=directory, log=log)
     try:
         deadline = time.monotonic() + LIMIT_S
-        while FENCED not in log.read_text() and controller.poll() is None and time.monotonic() < deadline:
+        while not is_fenced(log.read_text()):
+            if controller.poll() is not None or time.monotonic() > deadline:
+                raise SetupError(
+                    f"Kafka's controller did not end the session of the broker that was killed; the end of {log}:\n"
+                    f"{processes.tail(log)}"
+                )
             time.sleep(LOOK_S)
     finally:
-        processes.end(controller, signal.SIGTERM, LIMIT_S)
+        processes.end(controller, signal.SIGTERM, STOP_S)
+
+
+def is_fenced(told: str) -> bool:
+    """Whether the active controller holds broker 1 for fenced, or has never known it, by what it told."""
+    if ACTIVE not in told:
+        return False
+    states = REGISTRATION.findall(told)
+    return not states or states[-1] in (("true", ""), ("", "1"))
 
 
 def _controller_only(lines: Sequence[str]) -> str:
