@@ -14,6 +14,8 @@ from tests.engine.log import Log, until
 from tests.engine.topologies import Tick
 
 LATER_MS = 600_000
+# of copies and of what stands still: their own tests look at them
+ELSEWHERE = {"orderflow_standby_lag_records", "orderflow_troubles"}
 
 
 def told(worker: WorkerProcess) -> dict[str, Metric]:
@@ -64,7 +66,8 @@ def test_every_metric_of_tasks_tells_what_happened(kafka: str, tmp_path: Path, u
         second = cluster.start("b")
         cluster.ready(second)
         before, shown = shown, told(second)
-        assert [name for name in of_tasks() if not before[name].samples and not shown[name].samples] == []
+        untold = {name for name in of_tasks() if not before[name].samples and not shown[name].samples}
+        assert untold <= ELSEWHERE
         assert total(shown["orderflow_restored_records"]) > 0
         assert [sample.value for sample in shown["orderflow_restore_left_records"].samples] == [0] * 4
         assert total(shown["orderflow_timers_pending"]) == 1

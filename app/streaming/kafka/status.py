@@ -46,12 +46,11 @@ class WorkerStatus:
             STANDBY_LAG.labels(self._worker.topology.group, partition).set(standby.lag)
 
     def _measure_restore(self, owned: OwnedTask, place: tuple[str, int]) -> None:
-        progress = owned.progress
+        progress, restores = owned.progress, owned.task.status != "active"
+        left_s = progress.left_s() if restores else 0.0
         RESTORE_LEFT.labels(*place).set(progress.remaining)
-        if owned.task.status != "active":
-            left_s = progress.left_s()
-            RESTORE_RATE.labels(*place).set(progress.rate())
-            RESTORE_LEFT_SECONDS.labels(*place).set(float("nan") if left_s is None else left_s)
+        RESTORE_RATE.labels(*place).set(progress.rate() if restores else 0.0)
+        RESTORE_LEFT_SECONDS.labels(*place).set(float("nan") if left_s is None else left_s)
 
     def unready(self) -> str | None:
         if not self._is_member():
