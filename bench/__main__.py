@@ -11,12 +11,14 @@ from pathlib import Path
 import msgspec
 
 from app.errors import SetupError
+from app.serde.decoder import decoder_in_use
 from app.serde.topics import ORDERS_EVENTS
+from app.streaming.names import changelog_topic
 from bench import reporting
 from bench.events import OrderLog, produce
 from bench.latency import Latency, measure
 from bench.rows import CATCH_UP, CONSUME, LATENCY, MANY_KEYS, RESTORE, Programs, Row
-from bench.running import Run, Started, broker, run
+from bench.running import TABLE, Run, Started, broker, run
 
 GROUP = "orderflow-bench"
 
@@ -46,15 +48,15 @@ class Session:
         with broker() as bootstrap:
             produce(bootstrap, OrderLog(self.sizes.orders).interleaved(self.sizes.events))
             for number, row in self._rounds(CATCH_UP):
-                measured = self._run(row, bootstrap, number, min(self.sizes.events, row.at_most))
-                if row.name == "orderflow" and measured is not None:
-                    self._restore(bootstrap, number)
+                self._run(row, bootstrap, number, min(self.sizes.events, row.at_most))
 
     def many_keys(self) -> None:
         with broker() as bootstrap:
             produce(bootstrap, OrderLog(self.sizes.many_orders).interleaved(self.sizes.many_events))
             for number, row in self._rounds(MANY_KEYS):
-                self._run(row, bootstrap, number, self.sizes.many_events)
+                measured = self._run(row, bootstrap, number, self.sizes.many_events)
+                if row.program == "orderflow" and measured is not None:
+                    self._restore(bootstrap, number, f"{GROUP}-{row.name}-{number}")
 
     def latency(self) -> None:
         """Each event that is offered is of another order, all of which the log before has created."""
@@ -88,10 +90,9 @@ class Session:
         self._add(measured)
         return measured
 
-    def _restore(self, bootstrap: str, number: int) -> None:
-        """What the run before has left in its changelog: read bare, then by a worker with an empty disk."""
-        group = f"{GROUP}-orderflow-{number}"
-        read = self._run(CONSUME, bootstrap, number, 1, topic=f"{group}-order_summaries-changelog")
+    def _restore(self, bootstrap: str, number: int, group: str) -> None:
+        """What a run has left in its changelog: read bare, then by a worker of its group with an empty disk."""
+        read = self._run(CONSUME, bootstrap, number, 1, topic=changelog_topic(group, TABLE))
         if read is not None:
             self._run(RESTORE, bootstrap, number, read.events, group)
 
@@ -118,10 +119,11 @@ def main() -> None:
     programs = Programs((asked.only & wanted if asked.only else wanted) | {"restore", "librdkafka"})
     sizes = Sizes(rounds=1 if asked.quick else asked.rounds).scaled(asked.scale)
     on, session = reporting.machine(), Session(programs, sizes)
+    settings = msgspec.to_builtins(sizes) | {"decoder": decoder_in_use()}
     for stage in asked.stages:
         getattr(session, stage)()
         left_out = programs.left_out | session.failed
-        reporting.save(asked.results, session.runs, on, msgspec.to_builtins(sizes), left_out)
+        reporting.save(asked.results, session.runs, on, settings, left_out)
     sys.stdout.write(reporting.table(session.runs))
     for name, why in (programs.left_out | session.failed).items():
         sys.stdout.write(f"\nleft out: {name}: {why.splitlines()[0]}\n")

@@ -25,11 +25,10 @@ def main() -> None:
     meter.begin()
     while open_partitions:
         messages = consumer.consume(BATCH, 0.05)
-        ended = {m.partition() for m in messages if m.error() and m.error().code() == KafkaError._PARTITION_EOF}
-        open_partitions -= ended
-        count = sum(1 for message in messages if not message.error())
-        if count:
-            meter.add(count)
+        told = [message for message in messages if message.error()]
+        open_partitions -= {m.partition() for m in told if m.error().code() == KafkaError._PARTITION_EOF}
+        if len(messages) > len(told):
+            meter.add(len(messages) - len(told))
     meter.report()
 
 

@@ -43,16 +43,16 @@ class Catching:
 
     def __init__(self, asked: Namespace, settings: Settings) -> None:
         self._asked, self._members = asked, max(1, len(asked.addresses))
-        self.meter = Meter(asked.events // self._members)
         self._ends = _ends(settings, asked.topic)
         self._together = self._members == 1
+        self._ahead = 0 if self._together else AHEAD_OF_A_TASK * -(-len(self._ends) // self._members)
+        self.meter = Meter(max(1, asked.events // self._members - self._ahead))
 
     async def watched(self, batches: AsyncIterator[TaskBatch]) -> AsyncIterator[TaskBatch]:
-        ahead = 0
+        ahead = self._ahead
         async for batch in batches:
             if not self._together:
                 await asyncio.to_thread(self._wait_for_the_others)
-                ahead = AHEAD_OF_A_TASK * -(-len(self._ends) // self._members)
             counts: Any = batch
             if ahead <= 0:
                 self.meter.begin()
