@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from app.cli.demoing.children import LOOK_S, Child, Children
+from app.cli.demoing.children import Child, Children
+from app.cli.demoing.servers import watch
 from app.cli.topics import declared
 from app.config import Settings
 from app.embedded.ports import LOOPBACK, free_ports
-from app.embedded.server import Server
 from app.embedded.stack import Stack
 from app.errors import SetupError
 from app.migrations import upgrade
@@ -31,6 +31,7 @@ class System:
         self.settings = base
         self.children = Children([], say)
         self._watching: list[asyncio.Task[None]] = []
+        self._written = False
 
     async def start(self, *, keep: bool) -> None:
         """Return when every process is ready to serve."""
@@ -49,13 +50,15 @@ class System:
         self._say(f"starting {len(self.children.all)} processes")
         await self.children.start()
         self._write_running()
-        watches = [self.children.watch(self._write_running), self._watch_servers()]
-        self._watching = [asyncio.create_task(watch) for watch in watches]
+        servers = [self.stack.kafka, self.stack.postgres]
+        watches = [self.children.watch(self._write_running), watch(servers, self._say, self._write_running)]
+        self._watching = [asyncio.create_task(watching) for watching in watches]
 
     async def stop(self) -> None:
-        for watch in self._watching:
-            watch.cancel()
-        (self.directory / RUNNING).unlink(missing_ok=True)
+        for watching in self._watching:
+            watching.cancel()
+        if self._written:  # else it is the file of another demo, which runs
+            (self.directory / RUNNING).unlink(missing_ok=True)
         await asyncio.to_thread(self.children.stop)
         await asyncio.to_thread(self.stack.stop)
 
@@ -68,6 +71,7 @@ class System:
                 api = msgspec.json.decode(running.read_bytes())["api"]
                 raise SetupError(f"a demo runs already, its API is at {api}: {error}") from None
             raise
+        running.unlink(missing_ok=True)  # left by a demo that was killed
 
     def _configure(self) -> None:
         names = ["api", "relay", "provider", "carrier"]
@@ -101,16 +105,6 @@ class System:
         own = msgspec.structs.replace(self.settings, name=name, port=port, data=self.directory / "work" / name)
         return Child(name, words, own, logs / f"{name}.log")
 
-    async def _watch_servers(self) -> None:
-        servers: list[Server] = [self.stack.kafka, self.stack.postgres]
-        while True:
-            await asyncio.sleep(LOOK_S)
-            for server in servers:
-                if not server.alive():
-                    self._say(f"{server.name} died; it is started again on its data")
-                    await asyncio.to_thread(server.restart)
-                    self._write_running()
-
     def _write_running(self) -> None:
         servers = {"kafka": self.stack.kafka.process, "postgres": self.stack.postgres.process}
         pids = {name: process.pid for name, process in servers.items() if process is not None}
@@ -128,3 +122,4 @@ class System:
         temporary.touch(0o600)  # it holds the database's password
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(running), indent=2))
         temporary.replace(path)
+        self._written = True
