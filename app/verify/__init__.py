@@ -14,16 +14,16 @@ from confluent_kafka import KafkaException
 
 from app.config import Settings
 from app.errors import SetupError
-from app.verify import effects, history
-from app.verify.compare import compare_row, extra_rows
+from app.verify import changelogs, effects, history
+from app.verify.compare import compare_row
 from app.verify.database import Database
 from app.verify.decoding import Decoder
-from app.verify.expected import Row, order_path, rows
+from app.verify.expected import Row, rows
 from app.verify.http import NoAnswerError, Services
 from app.verify.kafka import KafkaReader
 from app.verify.model import Case, Difference, Report
 from app.verify.quiet import Quiet
-from app.verify.topics import Events, Letters, changelog_paths
+from app.verify.topics import Events, Letters
 
 __all__ = ["Difference", "Report", "run"]
 
@@ -90,14 +90,13 @@ class _Check:
                 setattr(case, case_field, of_order)
 
     async def compare(self) -> None:
-        """Histories, effects, stock; then every row over HTTP, and what the changelogs hold beyond."""
+        """Histories, effects, stock; then every row in the changelogs and over HTTP."""
         for case in self._cases.values():
             self._found += [*history.check(case), *effects.check(case)]
         self._found += effects.check_stock(await self._database.stock(), self._cases.values())
         self._rows = rows(self._cases.values())
-        explained = {order_path(order_id) for order_id in self._cases}
-        held = await asyncio.to_thread(changelog_paths, self._kafka)
-        self._found += extra_rows(held, self._rows, explained)
+        held = await asyncio.to_thread(changelogs.read, self._kafka)
+        self._found += changelogs.compare(held, self._rows, self._cases)
         await self._services.each(self._rows, self._compare_row)
 
     async def _compare_row(self, path: str) -> None:

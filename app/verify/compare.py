@@ -13,12 +13,12 @@ MICROSECOND = 1_000_000
 def compare_row(path: str, row: Row, served: Any, cases: Mapping[str, Case]) -> Iterator[Difference]:
     """One difference for each field that is not as expected; `served` None: the view says that there is no such row."""
     if not isinstance(served, dict):
-        yield Difference("row-missing", path, row.fields, served, _event_ids(row, cases))
+        yield Difference("row-missing", path, row.fields, served, event_ids(row, cases))
         return
     shown = _like(row.fields, served)
     for field, expected in row.fields.items():
         if shown[field] != expected:
-            yield Difference("row", f"{path} {field}", expected, shown[field], _event_ids(row, cases))
+            yield Difference("row", f"{path} {field}", expected, shown[field], event_ids(row, cases))
 
 
 def extra_rows(paths: Iterable[str], rows: Mapping[str, Row], explained: set[str]) -> Iterator[Difference]:
@@ -27,7 +27,7 @@ def extra_rows(paths: Iterable[str], rows: Mapping[str, Row], explained: set[str
         yield Difference("row-extra", path, "no row", "a row in the changelog")
 
 
-def _event_ids(row: Row, cases: Mapping[str, Case]) -> tuple[str, ...]:
+def event_ids(row: Row, cases: Mapping[str, Case]) -> tuple[str, ...]:
     return tuple(event_id for order_id in sorted(row.order_ids) for event_id in cases[order_id].event_ids)
 
 

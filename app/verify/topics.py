@@ -1,11 +1,10 @@
-"""Reads the topics into cases: the published events, the services' answers, the dead letters; and the changelogs."""
+"""Reads the topics into cases: the published events, the services' answers, the dead letters."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from app.verify.decoding import Decoder
-from app.verify.expected import customer_path, order_path, product_path, sales_path
 from app.verify.kafka import KafkaReader
 from app.verify.model import ORDERS, TOPICS, Case, Difference, Event
 from app.verify.quiet import SOURCES, group_of
@@ -14,14 +13,6 @@ Record: TypeAlias = tuple[str, int, int]
 NOWHERE: Record = ("", -1, -1)
 # Of an answer, what no check looks at: most of what a case would hold.
 UNUSED = {"raw", "items", "customer_id", "correlation_id", "causation_id", "occurred_at", "fulfilment"}
-
-# A table's changelog: how many parts its keys have, and the path that serves the row of a key.
-TABLES: dict[str, tuple[int, Callable[..., str]]] = {
-    "order_summaries": (1, order_path),
-    "customer_orders": (2, lambda customer_id, _order_id: customer_path(customer_id)),
-    "daily_sales": (2, sales_path),
-    "product_demand": (1, product_path),
-}
 
 
 class Letters:
@@ -86,26 +77,6 @@ class Events:
         if missing:
             place = f"{record[0]}[{record[1]}]@{record[2]}"
             yield Difference("letter-missing", place, "a dead letter of each reader", f"none of {sorted(missing)}")
-
-
-def changelog_paths(kafka: KafkaReader) -> set[str]:
-    """The path of every row that the changelogs of the views hold."""
-    tables = {f"orderflow-order-views-{table}-changelog": of_table for table, of_table in TABLES.items()}
-    present: dict[tuple[str, bytes], bool] = {}
-    for message in kafka.records(list(tables)):
-        present[message.topic(), message.key()] = message.value() is not None
-    live = [(tables[topic], key) for (topic, key), is_there in present.items() if is_there]
-    return {path(*key_parts(key, parts)) for (parts, path), key in live}
-
-
-def key_parts(key: bytes, parts: int) -> list[str]:
-    """A row's key taken apart: each part but the last stands behind its length (two bytes)."""
-    found: list[str] = []
-    for _ in range(parts - 1):
-        length = int.from_bytes(key[:2], "big")
-        found.append(key[2 : 2 + length].decode())
-        key = key[2 + length :]
-    return [*found, key.decode()]
 
 
 def _origin(headers: dict[str, bytes]) -> Record:

@@ -12,10 +12,11 @@ import pytest
 from app.domain import events as e
 from app.embedded.kafka import KafkaServer
 from app.migrations import upgrade
+from app.streaming.table import row_key
 from app.verify import Report, run
 from app.verify.kafka import KafkaReader
 from tests.integration.verify_system import LETTERS, SmallSystem, small_system
-from tests.integration.verify_two_orders import KEPT, PEN, UNDONE, envelope, stored_events
+from tests.integration.verify_two_orders import DAY, KEPT, PEN, UNDONE, envelope, stored_events, stored_rows
 
 pytestmark = pytest.mark.anyio
 GHOST = str(uuid5(NAMESPACE_OID, "ghost"))
@@ -116,7 +117,16 @@ async def test_every_planted_wrong_is_found(system: SmallSystem) -> None:
     system.sql("update warehouse.stock set received = received + 1")
     system.rows[f"/views/orders/{KEPT}"]["total_minor"] = 301
     del system.rows["/views/products/PEN%2Fblue/demand"]
-    system.produce([("orderflow-order-views-order_summaries-changelog", "nobody's order", b"row", [])])
+    sales = row_key((DAY, "GBP"))
+    stale = stored_rows(stored_events(KEPT))["daily_sales", sales]
+    system.produce(
+        [
+            ("orderflow-order-views-order_summaries-changelog", "nobody's order", b"row", []),
+            ("orderflow-order-views-order_summaries-changelog", UNDONE, b"row", []),
+            ("orderflow-order-views-daily_sales-changelog", sales, stale, []),
+            ("orderflow-order-views-customer_orders-changelog", row_key(("17850", KEPT)), None, []),
+        ]
+    )
     await asyncio.to_thread(system.read_everything)
 
     report = await checked(system)
@@ -134,8 +144,11 @@ async def test_every_planted_wrong_is_found(system: SmallSystem) -> None:
         ("row", f"/views/orders/{KEPT} total_minor"),
         ("row-missing", "/views/products/PEN%2Fblue/demand"),
         ("row-extra", "/views/orders/nobody%27s%20order"),
+        ("changelog", f"orderflow-order-views-daily_sales-changelog {DAY}/GBP orders"),
+        ("changelog", f"orderflow-order-views-order_summaries-changelog {UNDONE}"),
+        ("changelog-missing", f"orderflow-order-views-customer_orders-changelog 17850/{KEPT}"),
     }
-    assert all(difference.event_ids for difference in report.differences if difference.kind == "row")
+    assert all(difference.event_ids for difference in report.differences if difference.kind in {"row", "changelog"})
 
 
 def _repeated(order_id: str) -> list[e.Event]:

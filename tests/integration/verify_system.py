@@ -29,16 +29,26 @@ from app.simulators.ledger import Ledger
 from app.simulators.party import Party
 from app.simulators.provider import PROVIDER
 from app.simulators.service import application
+from app.verify.changelogs import TABLES
+from app.verify.changelogs import topic_of as changelog_of
 from app.verify.kafka import KafkaReader
 from app.verify.model import TOPICS
 from app.verify.quiet import SOURCES, group_of, inputs
-from app.verify.topics import TABLES
-from tests.integration.verify_two_orders import KEPT, PEN, UNDONE, answers, encoded, served_rows, stored_events
+from tests.integration.verify_two_orders import (
+    KEPT,
+    PEN,
+    UNDONE,
+    answers,
+    encoded,
+    served_rows,
+    stored_events,
+    stored_rows,
+)
 
 PARTITIONS, LIMIT = 2, 30.0
 OWN_TOPICS = ("orderflow-payments-retry-2000", "orderflow-order-views-sales-repartition")
 LETTERS = [f"{group_of(topology)}-dlq" for topology in SOURCES]
-CHANGELOGS = [f"orderflow-order-views-{table}-changelog" for table in TABLES]
+CHANGELOGS = [changelog_of(table) for table in TABLES]
 
 
 class SmallSystem:
@@ -49,7 +59,7 @@ class SmallSystem:
         self.groups: dict[str, Consumer] = {}
         self.task = {"state": "active", "lag": 0, "timers": 0, "parked": 0, "in_flight": 0, "dirty": False}
 
-    def produce(self, records: Iterable[tuple[str, str, bytes | None, list[tuple[str, bytes]]]]) -> None:
+    def produce(self, records: Iterable[tuple[str, str | bytes, bytes | None, list[tuple[str, bytes]]]]) -> None:
         """In one transaction, so that markers lie at the ends of the topics."""
         self._producer.begin_transaction()
         for topic, key, value, headers in records:
@@ -131,6 +141,7 @@ async def small_system(kafka: str, database: str, data: Path) -> AsyncIterator[S
 async def _two_orders(system: SmallSystem) -> dict[str, str]:
     system.sql("select warehouse.receive('first', %s, %s)", [PEN.sku], [100])
     delivery_ids: dict[str, str] = {}
+    published: list[e.Event] = []
     for order_id in (KEPT, UNDONE):
         await system.charge(order_id, 1)
         system.reserve(order_id, 1)
@@ -138,7 +149,9 @@ async def _two_orders(system: SmallSystem) -> dict[str, str]:
         stored = stored_events(order_id)
         for event in stored:
             system.store(event)
-        system.publish(*stored, *answers(order_id, delivery_ids[order_id]))
+        published += [*stored, *answers(order_id, delivery_ids[order_id])]
+    system.publish(*published)
+    system.produce((changelog_of(table), key, row, []) for (table, key), row in stored_rows(published).items())
     system.sql("select warehouse.release(%s, '{1}')", UNDONE)
     undo = {"order_versions": [1]}
     await _call("POST", f"{system.settings.provider}/charges/{UNDONE}/void", undo)

@@ -1,12 +1,17 @@
 """Two orders of one line, one confirmed and one cancelled: their events, and what the views show of them."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+import msgspec
+
 from app.domain import events as e
+from app.projections import customer_orders, daily_sales, order_summaries, product_demand
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import topic_of
+from app.streaming.table import row_key
 from app.web.moments import text
 
 PEN = e.Item(sku="PEN/blue", quantity=2, unit_price_minor=150)
@@ -57,6 +62,23 @@ def answers(order_id: str, delivery_id: str) -> list[e.Event]:
 
 def encoded(event: e.Event) -> bytes:
     return event_codec(committed_registry(), topic_of(type(event))).encode(event)
+
+
+def stored_rows(events: Iterable[e.Event]) -> dict[tuple[str, bytes], bytes]:
+    """The rows of `order-views` by table and key, as its changelogs hold them."""
+    found: dict[tuple[str, bytes], Any] = {}
+    for event in events:
+        key = "order_summaries", row_key((event.order_id,))
+        old, new = found.get(key), order_summaries.fold(found.get(key), event)
+        assert new is not None
+        found[key] = new
+        for projection in (customer_orders, daily_sales, product_demand):
+            table = projection.__name__.rpartition(".")[2]
+            changes: Iterable[Any] = projection.changes(old, new)
+            for change in changes:
+                of_change = table, row_key(projection.key(change))
+                found[of_change] = projection.fold(found.get(of_change), change)
+    return {key: msgspec.msgpack.encode(row) for key, row in found.items()}
 
 
 def served_rows(delivery_ids: dict[str, str]) -> dict[str, dict[str, Any]]:

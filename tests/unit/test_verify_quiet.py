@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from app.verify.changelogs import key_parts
 from app.verify.quiet import SOURCES, Standing, inputs, not_quiet
-from app.verify.topics import key_parts
 
 
 def task(partition: int = 0, **changed: Any) -> dict[str, Any]:

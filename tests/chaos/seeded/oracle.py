@@ -13,12 +13,12 @@ import msgspec
 
 from app.streaming.table import key_prefix, row_key
 from app.streaming.topology import Topology
+from app.verify import changelogs
 from app.verify.compare import compare_row, extra_rows
 from app.verify.decoding import Decoder
 from app.verify.expected import rows
 from app.verify.kafka import KafkaReader
 from app.verify.model import ORDERS, Case, Event
-from app.verify.topics import changelog_paths
 from app.web.views import VIEWS, View
 from tests.chaos.seeded import tallies
 from topologies import order_views
@@ -141,5 +141,5 @@ def differences(kafka: KafkaReader, views: Topology, tally: Topology, sent: Iter
         *acknowledged(cases, sent),
         *tallied(cases, of_tally),
         *counted(cases, kafka),
-        *viewed(cases, tables(kafka, views), changelog_paths(kafka)),
+        *viewed(cases, tables(kafka, views), {row.path for row in changelogs.read(kafka)}),
     ]
