@@ -1,11 +1,12 @@
 """Answers reads from committed rows: never from changes that no checkpoint has committed."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import msgspec
 
-from app.streaming.errors import NotActiveError
+from app.streaming.errors import NotActiveError, StoreError
 from app.streaming.store import Store
 from app.streaming.table import key_prefix, row_key
 from app.streaming.task import Task
@@ -44,7 +45,8 @@ class Reader:
         """The row under this key, or None; `NotActiveError` when another worker may know better."""
         task, store = self._active(partition)
         spec = task.state.tables[table].spec
-        data = store.get(spec.prefix + row_key(key))
+        with _disk(partition):
+            data = store.get(spec.prefix + row_key(key))
         return None if data is None else spec.decode(data)
 
     def scan(self, table: str, partition: int, first: tuple[str, ...]) -> list[Any]:
@@ -52,10 +54,11 @@ class Reader:
         task, store = self._active(partition)
         spec = task.state.tables[table].spec
         rows: list[Any] = []
-        for _, data in store.scan(spec.prefix + key_prefix(first)):
-            if len(rows) >= SCAN_LIMIT:
-                raise NotActiveError(f"{table} has more than {SCAN_LIMIT} rows under {first}; ask for one of them")
-            rows.append(spec.decode(data))
+        with _disk(partition):
+            for _, data in store.scan(spec.prefix + key_prefix(first)):
+                if len(rows) >= SCAN_LIMIT:
+                    raise NotActiveError(f"{table} has more than {SCAN_LIMIT} rows under {first}; ask for one of them")
+                rows.append(spec.decode(data))
         return rows
 
     def standing(self, partition: int) -> Standing:
@@ -69,3 +72,12 @@ class Reader:
         if owned is None or owned.task.status != "active" or owned.store is None or not self._is_member():
             raise NotActiveError(f"partition {partition} is not active here; ask its owner, or again in a moment")
         return owned.task, owned.store
+
+
+@contextlib.contextmanager
+def _disk(partition: int) -> Iterator[None]:
+    """What the disk cannot give is asked for again once the task is restored: the store holds on to its failure."""
+    try:
+        yield
+    except StoreError as error:
+        raise NotActiveError(f"partition {partition} cannot be read now ({error}); ask again in a moment") from error

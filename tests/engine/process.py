@@ -43,6 +43,7 @@ class Order(msgspec.Struct, kw_only=True):
     standbys: int = 0
     patience_s: float = 0.0  # with a restore that stands still, a handler that does not return; 0: as it is shipped
     max_poll_interval_s: float = 60.0
+    state_memory_mb: int = 64
 
 
 def topology_of(order: Order) -> Topology:
@@ -65,6 +66,7 @@ async def run(order: Order) -> None:
         static=order.static,
         standbys=order.standbys,
         directory=Path(order.directory),
+        state_memory_mb=order.state_memory_mb,
     )
     topology = topology_of(order)
 
