@@ -21,6 +21,7 @@ STOP_S = 12.0
 READY_S = 90.0
 LOOK_S = 0.2
 AGAIN_S = 1.0
+TELL_EVERY_S = 3.0
 
 
 class Child:
@@ -66,7 +67,7 @@ class Children:
         for child in self.all:
             await asyncio.to_thread(child.start)
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as client:
-            await asyncio.gather(*[_ready(client, child) for child in self.all])
+            await asyncio.gather(*[until_ready(client, child, self._say) for child in self.all])
 
     async def watch(self, on_change: Callable[[], None]) -> None:
         """Start again what dies, for as long as this runs."""
@@ -87,17 +88,36 @@ class Children:
         return {child.name: child.process.pid for child in self.all if child.process is not None}
 
 
-async def _ready(client: aiohttp.ClientSession, child: Child) -> None:
-    deadline = time.monotonic() + READY_S
-    while True:
-        code = child.ended_with()
-        if code is not None or time.monotonic() > deadline:
+async def until_ready(client: aiohttp.ClientSession, child: Child, say: Callable[[str], None]) -> None:
+    """Waits for as long as it gets on: a restore takes what it takes, and says how far it is."""
+    deadline, restored, told_at = time.monotonic() + READY_S, 0, time.monotonic()
+    while (reason := await _unready(client, child)) is not None:
+        code, now = child.ended_with(), time.monotonic()
+        if code is not None or now > deadline:
             why = f"is not ready after {READY_S:.0f} s" if code is None else f"ended with code {code}"
             raise SetupError(f"{child.name} {why}; the end of {child.log}:\n{last_events(child.log)}")
-        try:
-            async with client.get(f"{child.url}/readyz") as answer:
-                if answer.ok:
-                    return
-        except (aiohttp.ClientError, TimeoutError):
-            pass
+        if (more := await _restored(client, child)) > restored:
+            deadline, restored = now + READY_S, more
+            if now - told_at > TELL_EVERY_S:
+                say(f"{child.name}: {reason}")
+                told_at = now
         await asyncio.sleep(0.1)
+
+
+async def _unready(client: aiohttp.ClientSession, child: Child) -> str | None:
+    """Why it is not ready, as far as it says so; None when it is."""
+    try:
+        async with client.get(f"{child.url}/readyz") as answer:
+            return None if answer.ok else str((await answer.json(content_type=None))["detail"])
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+        return ""
+
+
+async def _restored(client: aiohttp.ClientSession, child: Child) -> int:
+    """The records that a worker has restored until now."""
+    try:
+        async with client.get(f"{child.url}/tasks") as answer:
+            told = await answer.json(content_type=None) if answer.ok else {}
+            return sum(task["restored"] for task in told.get("tasks", ()))
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return 0
