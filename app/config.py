@@ -1,9 +1,11 @@
 """Settings of a process: read once from `ORDERFLOW_*` at its composition root, frozen, secrets masked when shown."""
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -11,7 +13,13 @@ from app.errors import SetupError
 
 PREFIX = "ORDERFLOW_"
 
+URLS = ("provider", "carrier", "api", "advertised_url")
+
 ValueT = TypeVar("ValueT")
+LogLevel = Literal["debug", "info", "warning", "error"]
+LEVELS = get_args(LogLevel)
+Natural = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,20 +31,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     carrier: str = "http://127.0.0.1:8082"
     api: str = "http://127.0.0.1:8080"
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     advertised_url: str = ""
     name: str = ""
     data: Path = Path(".orderflow/data")
-    partitions: int = 4
-    replication: int = 1
+    partitions: Natural = 4
+    replication: Natural = 1
     state_memory_mb: Annotated[int, msgspec.Meta(ge=16)] = 256
-    state_keep: float = 3600.0
-    session_timeout: float = 10.0
+    state_keep: Annotated[float, msgspec.Meta(ge=0)] = 3600.0
+    session_timeout: Seconds = 10.0
     standbys: Annotated[int, msgspec.Meta(ge=0)] = 0
-    commit_interval_ms: int = 100
-    gateway_timeout: float = 2.0
-    retry_delays_ms: tuple[int, ...] = (2_000, 4_000, 8_000, 16_000, 32_000)
-    log_level: str = "info"
+    commit_interval_ms: Natural = 100
+    gateway_timeout: Seconds = 2.0
+    retry_delays_ms: tuple[Natural, ...] = (2_000, 4_000, 8_000, 16_000, 32_000)
+    log_level: LogLevel = "info"
 
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "postgres"}
@@ -46,15 +54,53 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process; a `SetupError` names the variable that cannot be read."""
     source = os.environ if environ is None else environ
-    values: dict[str, object] = {}
-    for field in Settings.__struct_fields__:
-        text = source.get(PREFIX + field.upper())
-        if text is not None:
-            values[field] = text.split(",") if field == "retry_delays_ms" else text
+    found = {field: source.get(PREFIX + field.upper()) for field in Settings.__struct_fields__}
+    given = {field: text for field, text in found.items() if text is not None}
+    settings = Settings()
+    for field, text in given.items():
+        try:
+            value = {field: _split(field, text)}
+            read = msgspec.convert(value, Settings, strict=False, dec_hook=_decode)
+            settings = msgspec.structs.replace(settings, **{field: _checked(field, getattr(read, field))})
+        except (msgspec.ValidationError, ValueError) as error:
+            why = str(error).partition(" - at ")[0]
+            raise SetupError(f"{PREFIX}{field.upper()} cannot be read: {why}; mend it and start again") from None
+    return settings
+
+
+def _split(field: str, text: str) -> object:
+    """What stands in the variable, for `convert` to read; it knows no lists and no case."""
+    match field:
+        case "retry_delays_ms":
+            return text.split(",")
+        case "log_level" if text.lower() not in LEVELS:
+            raise ValueError(f"expected one of {', '.join(LEVELS)}, got {text!r}")
+        case "log_level":
+            return text.lower()
+        case _:
+            return text
+
+
+def _checked(field: str, value: object) -> object:
+    """The value, where types alone do not tell that it can be used; else a `ValueError`."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} has no end")
+    if field in URLS and (value or field != "advertised_url"):
+        _check_url(str(value))
+    if field == "postgres" and "=" not in str(value) and not str(value).startswith(("postgresql://", "postgres://")):
+        raise ValueError("expected a DSN like postgresql://user:password@host:5432/database")
+    return value
+
+
+def _check_url(text: str) -> None:
+    expected = f"expected a URL like http://host:8080, got {text!r}"
     try:
-        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
-    except msgspec.ValidationError as error:
-        raise SetupError(f"a variable {PREFIX}* cannot be read: {error}; mend it and start again") from None
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise ValueError(expected) from None
+    if not usable:
+        raise ValueError(expected)
 
 
 def _decode(kind: type[ValueT], value: str) -> ValueT:
