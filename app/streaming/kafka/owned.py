@@ -96,6 +96,10 @@ class OwnedTask:
         restore(self._clients, self.store, self._changelogs, partition, self.progress, self._stop)
         return positions
 
+    def is_full(self) -> bool:
+        """Whether its rows take all the memory they may: it is time to write those that changed."""
+        return self.task.state.cached_bytes > self._stores.rows_each
+
     @property
     def failure(self) -> StoreError | None:
         """Why the store can only be opened again, if so; a reset does it."""

@@ -128,7 +128,7 @@ class Turns:
     def _is_due(self, owned: OwnedTask) -> bool:
         since = time.monotonic() - owned.checkpointed_at
         if owned.task.state.has_effects():
-            return since >= (self._interval_s if self.catching_up else SOONEST_S)
+            return since >= (self._interval_s if self.catching_up and not owned.is_full() else SOONEST_S)
         return since >= POSITIONS_ONLY_S and owned.task.state.has_moved()
 
     async def _checkpoint(self, owned: OwnedTask) -> None:

@@ -1,0 +1,116 @@
+"""The rows that a task holds in memory: bounded in bytes, the changed and the lately used ones among them."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from app.streaming.cache import DECODED, ROW_OVERHEAD
+from app.streaming.state import TaskState
+from app.streaming.table import TableSpec, TaskTable
+from app.streaming.volatile import MemoryStore
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    text: str
+
+
+ROWS = TableSpec("rows", Row)
+LIMIT = 400_000
+
+
+class Counted(MemoryStore):
+    """Counts the rows that are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = 0
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        self.read += len(keys)
+        return super().get_many(keys)
+
+
+class Task:
+    def __init__(self) -> None:
+        self.store = Counted()
+        self.state = TaskState([ROWS], lambda name: f"{name}-log", set())
+        self.state.open(self.store, {})
+        self.rows: TaskTable[Row] = self.state.tables[ROWS.name]
+
+    def touch(self, numbers: Iterable[int], size: int = 100) -> None:
+        """One batch and its checkpoint."""
+        keys = [b"%08d" % number for number in numbers]
+        self.rows.load(keys)
+        for key in keys:
+            self.rows.put_unchecked(key, Row("x" * size))
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        snapshot = self.state.snapshot()
+        self.store.write(snapshot.stored_rows())
+        self.state.persisted(snapshot)
+        self.state.make_room(LIMIT)
+
+    def reads(self, numbers: Iterable[int]) -> int:
+        """How many of these rows are not in memory."""
+        before = self.store.read
+        self.rows.load([b"%08d" % number for number in numbers])
+        return self.store.read - before
+
+
+def test_rows_in_memory_stay_within_their_limit_however_many_there_are() -> None:
+    task = Task()
+    each = 102 * DECODED + ROW_OVERHEAD
+    for first in range(0, 20_000, 50):
+        task.touch(range(first, first + 50))
+        assert task.state.cached_bytes <= LIMIT / 2
+    assert len(task.rows.cache) * each <= LIMIT / 2
+    assert task.rows.get(b"%08d" % 0) == Row("x" * 100)
+
+
+def test_large_rows_leave_room_for_few() -> None:
+    """What counts is bytes, not rows; one that grew counts as it is now."""
+    task = Task()
+    task.touch(range(20), size=10)
+    small = task.state.cached_bytes
+    task.touch(range(20), size=1_000)
+    assert task.state.cached_bytes >= small + 20 * 990 * DECODED
+    task.touch(range(20, 60), size=1_000)
+    assert len(task.rows.cache) == 0
+
+
+def test_rows_that_are_used_stay_while_others_pass_by() -> None:
+    task = Task()
+    task.touch(range(100))
+    for first in range(1_000, 50_000, 50):
+        assert task.reads(range(100)) == 0
+        task.touch(range(first, first + 50))
+    assert task.reads(range(1_000, 1_100)) == 100
+
+
+def test_a_change_that_is_not_yet_durable_outlives_making_room() -> None:
+    """A later reader must not see the row as it is on disk."""
+    task = Task()
+    task.touch(range(10))
+    task.rows.put(b"%08d" % 3, Row("new"))
+    task.rows.delete(b"%08d" % 4)
+    for _ in range(3):
+        task.state.make_room(0)
+    assert task.rows.get(b"%08d" % 3) == Row("new")
+    assert task.rows.get(b"%08d" % 4) is None
+    task.checkpoint()
+    task.state.make_room(0)
+    task.state.make_room(0)
+    assert task.rows.get(b"%08d" % 3) == Row("new")
+    assert task.rows.get(b"%08d" % 4) is None
+
+
+def test_the_cache_is_the_same_dictionary_always() -> None:
+    """Who holds it across a checkpoint sees what the table sees."""
+    task = Task()
+    cache = task.rows.cache
+    task.touch(range(10))
+    task.state.make_room(0)
+    task.rows.put(b"a", Row("1"))
+    assert cache is task.rows.cache
+    assert cache == {b"a": Row("1")}
