@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.serde.decoder import AVAILABLE
@@ -16,6 +16,7 @@ def written(draw: st.DrawFn) -> tuple[Any, bytes]:
     return schema, write(schema, draw(values))
 
 
+@settings(max_examples=50)
 @given(written())
 def test_a_written_value_is_read_as_fastavro_reads_it(value: tuple[Any, bytes]) -> None:
     schema, body = value
@@ -23,6 +24,7 @@ def test_a_written_value_is_read_as_fastavro_reads_it(value: tuple[Any, bytes]) 
         assert read_by(decoder, body, schema) == read_by("fastavro", body, schema)
 
 
+@settings(max_examples=50)
 @given(written(), st.data())
 def test_a_changed_value_is_refused_or_read_as_fastavro_reads_it(value: tuple[Any, bytes], data: st.DataObject) -> None:
     schema, body = value
@@ -32,6 +34,7 @@ def test_a_changed_value_is_refused_or_read_as_fastavro_reads_it(value: tuple[An
         assert read_by(decoder, changed, schema) in ("refused", read_by("fastavro", changed, schema))
 
 
+@settings(max_examples=50)
 @given(written(), st.data())
 def test_readers_of_another_version_read_what_fastavro_lets_them_read(
     value: tuple[Any, bytes], data: st.DataObject

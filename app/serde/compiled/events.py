@@ -133,6 +133,8 @@ def _default(value: Any, of: inspect.Type, name: str) -> object:
             return value
         case "", inspect.StrType(min_length=None | 0, pattern=None) if name not in IDS | {CURRENCY}:
             return value
+        case [], inspect.VarTupleType(min_length=None | 0):
+            return ()
     raise _UncoveredError
 
 
