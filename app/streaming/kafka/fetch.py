@@ -78,8 +78,8 @@ class Fetcher:
     def _unassign(self, partition: int) -> None:
         gone = [place for place in self._positions if place[1] == partition]
         for place in gone:
+            self._hold(place, hold=False)  # the client would hold it beyond this assignment
             del self._positions[place]
-        self._held.difference_update(gone)
         if gone:
             self._consumer.incremental_unassign([TopicPartition(*place) for place in gone])
 
