@@ -33,14 +33,15 @@ class Stores:
     @property
     def rows_each(self) -> int:
         """The bytes that the cached rows of one task may take."""
-        return self._memory.rows // max(1, sum([store.is_open for store in self._opened.values()]))
+        return self._memory.rows // max(1, sum([store.is_open for store in list(self._opened.values())]))
 
     def open(self, name: str) -> Store:
         """The store of that name (blocking). One that is damaged, or was found so, is set aside and begun anew."""
         with self._lock:
-            former = self._opened.pop(name, None)
+            former = self._opened.get(name)
             if former is not None and isinstance(former.failure, StoreDamagedError):
                 self._set_aside(name, former.failure)
+                del self._opened[name]
             try:
                 self._opened[name] = self._open(name)
             except DiskFullError:

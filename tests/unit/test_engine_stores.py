@@ -86,10 +86,17 @@ def age(path: Path, seconds: float) -> None:
     os.utime(path, (then, then))
 
 
-def test_a_store_is_open_in_one_place_at_a_time(stores: Stores) -> None:
-    stores.open(NAME)
+def test_a_store_is_open_in_one_place_at_a_time(tmp_path: Path) -> None:
+    """Whoever was refused takes nothing from the one who has it."""
+    stores = Stores(tmp_path, StateMemory(16), keep_s=0.0)
+    store = stores.open(NAME)
     with pytest.raises(StoreInUseError, match="ORDERFLOW_DATA"):
         stores.open(NAME)
+    stores.sweep("views")
+    with pytest.raises(StoreInUseError):
+        Stores(tmp_path, StateMemory(16), keep_s=0.0).open(NAME)
+    store.write({b"a": b"1"}, {})
+    assert stores.rows_each == 8 << 20
 
 
 def test_a_store_that_cannot_be_read_is_set_aside_and_begun_anew(stores: Stores, tmp_path: Path) -> None:
