@@ -12,10 +12,10 @@ import msgspec
 import typer
 
 from app.cli.producing import hostile
-from app.cli.producing.online_retail import write_rejects
 from app.cli.producing.orders import needed_stock
 from app.cli.producing.placing import PlacedReport, place_orders
 from app.cli.producing.sending import send
+from app.cli.producing.shop_file import write_rejects
 from app.cli.producing.showing import progress, show
 from app.cli.producing.source import FAULTS, Source, from_file, from_seed
 from app.cli.producing.stock import StockReport, receive_stock

@@ -22,32 +22,36 @@ class OrderRefusedError(RefusedError):
 
 
 class InvalidOrderError(OrderRefusedError):
-    """The order would break a limit."""
+    """The order would break a limit: that of `field`."""
 
     code = "ORDER_INVALID"
 
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field} {rule}; mend the command and send it again")
+        self.field = field
+
 
 def check_header(order_id: str, customer_id: str, currency: str, reference: str, placed_at: Micros) -> None:
-    _require(_is_uuid(order_id), "order_id is a UUID in its usual text form")
-    _require(_is_text(customer_id) and customer_id != "", f"customer_id is 1 to {MAX_TEXT} printable characters")
-    _require(re.fullmatch("[A-Z]{3}", currency) is not None, "currency is three capital letters, such as GBP")
-    _require(_is_text(reference), f"reference is at most {MAX_TEXT} printable characters")
-    _require(0 < placed_at < END_OF_TIME, "placed_at is after 1970 and before the year 10000")
+    _require(_is_uuid(order_id), "order_id", "is a UUID in its usual text form")
+    _require(_is_text(customer_id) and customer_id != "", "customer_id", f"is 1 to {MAX_TEXT} printable characters")
+    _require(re.fullmatch("[A-Z]{3}", currency) is not None, "currency", "is three capital letters, such as GBP")
+    _require(_is_text(reference), "reference", f"is at most {MAX_TEXT} printable characters")
+    _require(0 < placed_at < END_OF_TIME, "placed_at", "is after 1970 and before the year 10000")
 
 
 def check_items(items: Iterable[Item], *, count: int, total_minor: int) -> None:
     """Checks these items, in an order that has `count` of them for `total_minor` when they are in it."""
-    _require(1 <= count <= MAX_ITEMS, f"an order has 1 to {MAX_ITEMS} items")
+    _require(1 <= count <= MAX_ITEMS, "items", f"of an order are 1 to {MAX_ITEMS}")
     for item in items:
-        _require(_is_text(item.sku) and item.sku != "", f"sku is 1 to {MAX_TEXT} printable characters")
-        _require(1 <= item.quantity <= MAX_QUANTITY, f"quantity is 1 to {MAX_QUANTITY}")
-        _require(item.unit_price_minor >= 0, "unit_price_minor is not negative")
-    _require(total_minor <= MAX_TOTAL_MINOR, f"the total of an order is at most {MAX_TOTAL_MINOR} minor units")
+        _require(_is_text(item.sku) and item.sku != "", "sku", f"is 1 to {MAX_TEXT} printable characters")
+        _require(1 <= item.quantity <= MAX_QUANTITY, "quantity", f"is 1 to {MAX_QUANTITY}")
+        _require(item.unit_price_minor >= 0, "unit_price_minor", "is not negative")
+    _require(total_minor <= MAX_TOTAL_MINOR, "total_minor", f"of an order is at most {MAX_TOTAL_MINOR}")
 
 
-def _require(holds: bool, rule: str) -> None:
+def _require(holds: bool, field: str, rule: str) -> None:
     if not holds:
-        raise InvalidOrderError(f"{rule}; mend the command and send it again")
+        raise InvalidOrderError(field, rule)
 
 
 def _is_text(text: str) -> bool:

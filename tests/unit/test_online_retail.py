@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.producing.online_retail import COLUMNS, Shop, read_shop, write_rejects
+from app.cli.producing.online_retail import Shop, read_shop
 from app.cli.producing.orders import needed_stock
+from app.cli.producing.shop_file import COLUMNS, write_rejects
 from app.domain.events import Item
 from app.errors import SetupError
 
@@ -71,6 +72,14 @@ def test_of_several_dates_the_earliest_counts(tmp_path: Path) -> None:
         ("2.55", "2.5500000000000000000000000000001", "no-number"),
         ("2011-10-06 16:20:00", "yesterday", "no-date"),
         ("2011-10-06 16:20:00", "2011-13-06 16:20:00", "no-date"),
+        ("85123A", "TE/A", "stock-code-not-allowed"),
+        ("85123A", "T" * 100, "stock-code-not-allowed"),
+        ("17850.0", "a/b", "customer-not-allowed"),
+        ("536365", "5" * 100, "invoice-number-not-allowed"),
+        (",6,", ",99999999,", "quantity-too-large"),
+        ("2.55", "99999999999", "price-too-large"),
+        (",6,2011-10-06 16:20:00,2.55,", ",1000000,2011-10-06 16:20:00,99999999,", "total-too-large"),
+        ("2011", "1969", "date-not-allowed"),
         ("85123A", "", "unreadable"),
         (",17850.0,United Kingdom", "", "unreadable"),
     ],
@@ -79,6 +88,16 @@ def test_a_line_that_is_no_sale_is_rejected(tmp_path: Path, old: str, new: str, 
     read = shop(tmp_path, SALE.replace("536365", "536300"), SALE.replace(old, new, 1))
     assert len(read.orders) == 1
     assert [(reject.line, reject.reason) for reject in read.rejected] == [(3, reason)]
+
+
+def test_lines_that_an_order_cannot_take_any_more_are_rejected_and_need_no_stock(tmp_path: Path) -> None:
+    read = shop(tmp_path, *[SALE] * 1_002)
+    assert len(read.orders[0].items) == 1_000
+    assert [(reject.line, reject.reason) for reject in read.rejected] == [
+        (1_002, "too-many-lines"),
+        (1_003, "too-many-lines"),
+    ]
+    assert needed_stock(read.orders) == {"85123A": 6_000}
 
 
 def test_a_line_of_another_customer_does_not_join_an_invoice(tmp_path: Path) -> None:

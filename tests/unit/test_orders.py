@@ -1,6 +1,5 @@
 """Orders: what is refused, and what the events make of an order."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -132,14 +131,14 @@ def test_a_long_reason_is_cut_and_the_cancel_gets_through() -> None:
 
 
 def test_every_refusal_names_its_rule() -> None:
-    kinds: list[Callable[..., Any]] = [
-        orders.OrderExistsError,
-        orders.UnknownOrderError,
-        orders.OrderEndedError,
-        orders.OrderOrchestratedError,
-        limits.InvalidOrderError,
+    refusals: list[limits.OrderRefusedError] = [
+        orders.OrderExistsError("why"),
+        orders.UnknownOrderError("why"),
+        orders.OrderEndedError("why"),
+        orders.OrderOrchestratedError("why"),
+        limits.InvalidOrderError("sku", "why"),
     ]
-    assert len({kind("why").code for kind in kinds}) == len(kinds)
+    assert len({refusal.code for refusal in refusals}) == len(refusals)
 
 
 def test_a_stream_that_begins_late_is_no_order() -> None:
