@@ -139,6 +139,23 @@ def test_the_command_places_a_file_and_writes_its_rejects(monkeypatch: pytest.Mo
     assert rejects.read_text().splitlines()[1].startswith("3,cancellation,C536379,")
 
 
+def test_an_invoice_that_the_api_refuses_is_named_and_its_lines_are_in_the_rejects(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shop, changed, rejects = tmp_path / "shop.csv", tmp_path / "changed.csv", tmp_path / "rejects.csv"
+    header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+    line = "536365,85123A,HOLDER,6,12/1/10 8:26,2.55,17850.0,United Kingdom\n"
+    shop.write_text(header + line)
+    changed.write_text(header + line.replace(",6,", ",7,") + line.replace("85123A", "TE/A"))
+    with serving() as api:
+        run(api, monkeypatch, "orders", "--from", str(shop), "--rejects", str(rejects))
+        code, result = run(api, monkeypatch, "orders", "--from", str(changed), "--rejects", str(rejects))
+    assert (code, result["refused_orders"]) == (1, {"536365": "KEY_REUSED"})
+    assert result["rejects"] == str(rejects)
+    reasons = [row.split(",")[:3] for row in rejects.read_text().splitlines()[1:]]
+    assert reasons == [["2", "key-reused", "536365"], ["3", "stock-code-not-allowed", "536365"]]
+
+
 @pytest.mark.parametrize("arguments", [("--faults", "gremlins"), ("--from", "x.csv", "--faults", "late")])
 def test_the_command_refuses_what_it_cannot_do(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
     assert run(None, monkeypatch, "orders", *arguments)[0] == 2

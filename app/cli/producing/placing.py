@@ -52,16 +52,18 @@ async def place_orders(
     rate: float = 0.0,
     patience_seconds: float = PATIENCE_SECONDS,
     on_progress: Callable[[int], None] = lambda _: None,
+    on_refused: Callable[[PlannedOrder, str], None] = lambda _order, _code: None,
 ) -> PlacedReport:
     """Places all orders, `concurrency` at once, at most `rate` of them a second (0: as fast as it goes).
 
-    `on_progress` hears the number of orders done. `ApiUnavailableError` when the API stays away; what was placed
-    until then stays placed, and running again goes on from there.
+    `on_progress` hears the number of orders done, `on_refused` of each refusal the order and the code.
+    `ApiUnavailableError` when the API stays away; what was placed until then stays placed, and running again goes on
+    from there.
     """
     timeout, connector = aiohttp.ClientTimeout(TIMEOUT_SECONDS), aiohttp.TCPConnector(limit=2 * concurrency)
     # aiohttp, because a request of httpx costs this side more than the API spends on it
     async with aiohttp.ClientSession(api_url, timeout=timeout, connector=connector) as client:
-        placing = _Placing(client, patience_seconds, on_progress)
+        placing = _Placing(client, patience_seconds, on_progress, on_refused)
         source, started = _paced(orders, rate), time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
@@ -82,10 +84,15 @@ def _paced(orders: Iterable[PlannedOrder], rate: float) -> Iterator[tuple[float,
 
 class _Placing:
     def __init__(
-        self, client: aiohttp.ClientSession, patience_seconds: float, on_progress: Callable[[int], None]
+        self,
+        client: aiohttp.ClientSession,
+        patience_seconds: float,
+        on_progress: Callable[[int], None],
+        on_refused: Callable[[PlannedOrder, str], None],
     ) -> None:
         self.report = PlacedReport()
-        self._client, self._patience_seconds, self._on_progress = client, patience_seconds, on_progress
+        self._client, self._patience_seconds = client, patience_seconds
+        self._on_progress, self._on_refused = on_progress, on_refused
         self._done = 0
         self._chance = Random()  # noqa: S311 - spreads retries
 
@@ -117,6 +124,7 @@ class _Placing:
             self.report.too_late += 1
         elif code is not None:
             self.report.refused[code] = self.report.refused.get(code, 0) + 1
+            self._on_refused(order, code)
         return code is None
 
     async def _send(self, path: str, body: dict[str, Any], key: str) -> str | None:
