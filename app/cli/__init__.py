@@ -3,8 +3,6 @@
 import importlib
 import sys
 
-import typer
-
 from app.errors import OrderflowError
 
 # command -> module of app.cli and what `orderflow --help` says of it; the module has a typer app named `cli`
@@ -25,14 +23,26 @@ GROUPS = {
 
 
 def main() -> None:
-    """Exit codes: 0 done; 1 done, and it found something wrong; 2 refused or could not run, the message says why."""
+    """Exit codes: 0 done; 1 done, and it found something wrong; 2 refused or could not run, the message says why.
+
+    130 when Ctrl-C ended it, at whatever moment: hence nothing but this file is imported before.
+    """
     arguments = sys.argv[1:]
     if not arguments or arguments[0] not in GROUPS:
         _help(arguments)
-    module = importlib.import_module(f"app.cli.{GROUPS[arguments[0]][0]}")
+    try:
+        _run(*arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run(name: str, *arguments: str) -> None:
+    import typer  # its import, and the module's, take most of the time of a short command
+
+    module = importlib.import_module(f"app.cli.{GROUPS[name][0]}")
     command = typer.main.get_command(module.cli)
     try:
-        command.main(args=arguments[1:], prog_name=f"orderflow {arguments[0]}")
+        command.main(args=arguments, prog_name=f"orderflow {name}")
     except OrderflowError as error:
         typer.secho(f"{type(error).__name__}: {error}", err=True, fg="red")
         sys.exit(2)
@@ -40,8 +50,9 @@ def main() -> None:
 
 def _help(arguments: list[str]) -> None:
     wanted = not arguments or arguments[0] in {"-h", "--help", "help"}
+    out = sys.stdout if wanted else sys.stderr
     lines = [f"  {name:<10} {text}" for name, (_, text) in GROUPS.items()]
-    typer.echo("\n".join(["usage: orderflow COMMAND ...", "", *lines]), err=not wanted)
+    print("usage: orderflow COMMAND ...", "", *lines, sep="\n", file=out)
     if not wanted:
-        typer.secho(f"unknown command {arguments[0]!r}", err=True, fg="red")
+        print(f"unknown command {arguments[0]!r}", file=out)
     sys.exit(0 if wanted else 2)

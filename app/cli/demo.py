@@ -45,7 +45,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 @cli.command()
 def demo(
-    orders: Annotated[int, typer.Option(help="How many orders to generate.")] = 200,
+    orders: Annotated[int, typer.Option(min=1, help="How many orders to generate.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed places the same orders.")] = 1,
     file: Annotated[Path | None, typer.Option("--from", help="Orders of a shop, in Online Retail's columns.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Replicas of each topology.")] = 1,

@@ -11,11 +11,12 @@ from uuid import uuid4
 import msgspec
 import typer
 
+from app.cli.options import finite, printable
 from app.cli.producing import hostile
-from app.cli.producing.orders import PlannedOrder, needed_stock
+from app.cli.producing.online_retail import write_rejects
+from app.cli.producing.orders import needed_stock
 from app.cli.producing.placing import PlacedReport, place_orders
 from app.cli.producing.sending import send
-from app.cli.producing.shop_file import RejectedLine, lines_at, write_rejects
 from app.cli.producing.showing import progress, show
 from app.cli.producing.source import FAULTS, Source, from_file, from_seed
 from app.cli.producing.stock import StockReport, receive_stock
@@ -27,12 +28,13 @@ from app.serde.topics import EVENT_TYPES
 HOSTILE_PER_TOPIC = 0.1  # of the number of orders, and at least LEAST_HOSTILE
 LEAST_HOSTILE = 12  # one of each kind
 RECEIVE_SECONDS = 30.0
+QUANTITY_DIGITS = 9
 
 cli = typer.Typer(no_args_is_help=True, help="Place orders and receive stock.")
 
 Count = Annotated[int, typer.Option("--orders", min=1, help="How many orders of the seed.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same orders, ids included.")]
-Run = Annotated[str, typer.Option(help="Another run has the same orders under other ids.")]
+Run = Annotated[str, typer.Option(callback=printable, help="Another run has the same orders under other ids.")]
 Faults = Annotated[str, typer.Option(help=f"Any of {','.join(FAULTS)}, with commas between.")]
 File = Annotated[Path | None, typer.Option("--from", help="A CSV with the columns of Online Retail.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -42,7 +44,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def orders(
     count: Count = 100,
     seed: Seed = 1,
-    rate: Annotated[float, typer.Option(min=0.0, help="Orders a second; 0: as fast as the API takes them.")] = 0.0,
+    rate: Annotated[
+        float, typer.Option(min=0.0, callback=finite, help="Orders a second; 0: as fast as the API takes them.")
+    ] = 0.0,
     faults: Faults = "",
     run: Run = "",
     file: File = None,
@@ -54,8 +58,8 @@ def orders(
     settings, wanted = load(), _faults(faults)
     source = _source(count, seed, wanted, run, file)
     result: dict[str, Any] = {"mix": source.mix}
-    target = _rejects(settings, file, rejects)
-    if target is not None:
+    if file is not None:
+        target = rejects or settings.data / f"{file.stem}.rejects.csv"
         write_rejects(target, source.rejected)
         result |= {"rejected": source.rejected_by_reason, "rejects": str(target)}
     records = list(_hostile(wanted, seed, max(LEAST_HOSTILE, int(count * HOSTILE_PER_TOPIC))))
@@ -63,17 +67,11 @@ def orders(
         result["hostile"] = dict(Counter(record.kind for _, record in records))
     if not as_json:
         show("The orders of this run", result)
-    refused: dict[str, str] = {}
-    report = asyncio.run(_place(settings, source, records, rate, concurrency, refused))
-    if file is not None and target is not None and refused:
-        write_rejects(target, (*source.rejected, *_refused_lines(file, source, refused)))
-    placed = msgspec.to_builtins(report) | {"refused_orders": _by_reference(source, refused)}
+    report = asyncio.run(_place(settings, source, records, rate, concurrency))
     if as_json:
-        typer.echo(json.dumps(result | placed))
+        typer.echo(json.dumps(result | msgspec.to_builtins(report)))
     else:
-        show("Placed", placed)
-        if target is not None:
-            typer.echo(f"the lines that are part of no order are in {target}")
+        show("Placed", msgspec.to_builtins(report))
     raise typer.Exit(1 if report.refused else 0)
 
 
@@ -106,44 +104,12 @@ async def _place(
     records: list[tuple[str, hostile.HostileRecord]],
     rate: float,
     concurrency: int,
-    refused: dict[str, str],
 ) -> PlacedReport:
-    """Places all; `refused` gets the code of each order that the API refused, or a command of it, by its id."""
-
-    def on_refused(order: PlannedOrder, code: str) -> None:
-        refused[order.order_id] = code
-
     with progress("orders", len(source.orders)) as on_progress:
         sending = asyncio.to_thread(send, settings.kafka, records) if records else asyncio.sleep(0)
-        placing = place_orders(
-            settings.api,
-            source.orders,
-            concurrency=concurrency,
-            rate=rate,
-            on_progress=on_progress,
-            on_refused=on_refused,
-        )
+        placing = place_orders(settings.api, source.orders, concurrency=concurrency, rate=rate, on_progress=on_progress)
         report, _ = await asyncio.gather(placing, sending)
     return report
-
-
-def _rejects(settings: Settings, file: Path | None, rejects: Path | None) -> Path | None:
-    """Where the rejected lines of a file go."""
-    return None if file is None else (rejects or settings.data / f"{file.stem}.rejects.csv").absolute()
-
-
-def _refused_lines(file: Path, source: Source, refused: dict[str, str]) -> tuple[RejectedLine, ...]:
-    """The lines of the orders that the API refused all the same."""
-    reasons = {order_id: code.lower().replace("_", "-") for order_id, code in refused.items()}
-    return lines_at(file, {line: reasons[order_id] for order_id in reasons for line in source.lines[order_id]})
-
-
-def _by_reference(source: Source, refused: dict[str, str]) -> dict[str, str]:
-    return {
-        order.reference or order.order_id: refused[order.order_id]
-        for order in source.orders
-        if order.order_id in refused
-    }
 
 
 async def receive_needed(settings: Settings, name: str, needed: dict[str, int]) -> StockReport:
@@ -183,7 +149,9 @@ def _items(texts: list[str]) -> dict[str, int]:
     needed: Counter[str] = Counter()
     for text in texts:
         sku, _, quantity = text.rpartition("=")
-        if not sku or not quantity.isdecimal() or int(quantity) < 1:
-            raise typer.BadParameter(f"{text!r} is not SKU=QUANTITY with a quantity of 1 or more")
+        countable = quantity.isdecimal() and len(quantity) <= QUANTITY_DIGITS and int(quantity) > 0
+        if not sku or not sku.isprintable() or not countable:
+            what = f"a printable SKU and a quantity of 1 to {10**QUANTITY_DIGITS - 1}"
+            raise typer.BadParameter(f"{text!r} is not SKU=QUANTITY with {what}")
         needed[sku] += int(quantity)
     return dict(needed)

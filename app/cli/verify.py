@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.options import finite
 from app.config import load
 from app.verify import Difference, Report, run
 
@@ -20,7 +21,9 @@ cli = typer.Typer()
 
 @cli.command()
 def verify(
-    timeout: Annotated[float, typer.Option(help="How long to wait for quiet, in seconds.")] = 60.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.0, callback=finite, help="How long to wait for quiet, in seconds.")
+    ] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as one JSON object.")] = False,
 ) -> None:
     """Compare views, topics, ledgers and store with each other.
