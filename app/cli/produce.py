@@ -13,10 +13,10 @@ import typer
 
 from app.cli.options import finite, printable
 from app.cli.producing import hostile
-from app.cli.producing.online_retail import write_rejects
-from app.cli.producing.orders import needed_stock
+from app.cli.producing.orders import PlannedOrder, needed_stock
 from app.cli.producing.placing import PlacedReport, place_orders
 from app.cli.producing.sending import send
+from app.cli.producing.shop_file import RejectedLine, lines_at, write_rejects
 from app.cli.producing.showing import progress, show
 from app.cli.producing.source import FAULTS, Source, from_file, from_seed
 from app.cli.producing.stock import StockReport, receive_stock
@@ -58,8 +58,8 @@ def orders(
     settings, wanted = load(), _faults(faults)
     source = _source(count, seed, wanted, run, file)
     result: dict[str, Any] = {"mix": source.mix}
-    if file is not None:
-        target = rejects or settings.data / f"{file.stem}.rejects.csv"
+    target = _rejects(settings, file, rejects)
+    if target is not None:
         write_rejects(target, source.rejected)
         result |= {"rejected": source.rejected_by_reason, "rejects": str(target)}
     records = list(_hostile(wanted, seed, max(LEAST_HOSTILE, int(count * HOSTILE_PER_TOPIC))))
@@ -67,11 +67,17 @@ def orders(
         result["hostile"] = dict(Counter(record.kind for _, record in records))
     if not as_json:
         show("The orders of this run", result)
-    report = asyncio.run(_place(settings, source, records, rate, concurrency))
+    refused: dict[str, str] = {}
+    report = asyncio.run(_place(settings, source, records, rate, concurrency, refused))
+    if file is not None and target is not None and refused:
+        write_rejects(target, (*source.rejected, *_refused_lines(file, source, refused)))
+    placed = msgspec.to_builtins(report) | {"refused_orders": _by_reference(source, refused)}
     if as_json:
-        typer.echo(json.dumps(result | msgspec.to_builtins(report)))
+        typer.echo(json.dumps(result | placed))
     else:
-        show("Placed", msgspec.to_builtins(report))
+        show("Placed", placed)
+        if target is not None:
+            typer.echo(f"the lines that are part of no order are in {target}")
     raise typer.Exit(1 if report.refused else 0)
 
 
@@ -104,12 +110,44 @@ async def _place(
     records: list[tuple[str, hostile.HostileRecord]],
     rate: float,
     concurrency: int,
+    refused: dict[str, str],
 ) -> PlacedReport:
+    """Places all; `refused` gets the code of each order that the API refused, or a command of it, by its id."""
+
+    def on_refused(order: PlannedOrder, code: str) -> None:
+        refused[order.order_id] = code
+
     with progress("orders", len(source.orders)) as on_progress:
         sending = asyncio.to_thread(send, settings.kafka, records) if records else asyncio.sleep(0)
-        placing = place_orders(settings.api, source.orders, concurrency=concurrency, rate=rate, on_progress=on_progress)
+        placing = place_orders(
+            settings.api,
+            source.orders,
+            concurrency=concurrency,
+            rate=rate,
+            on_progress=on_progress,
+            on_refused=on_refused,
+        )
         report, _ = await asyncio.gather(placing, sending)
     return report
+
+
+def _rejects(settings: Settings, file: Path | None, rejects: Path | None) -> Path | None:
+    """Where the rejected lines of a file go."""
+    return None if file is None else (rejects or settings.data / f"{file.stem}.rejects.csv").absolute()
+
+
+def _refused_lines(file: Path, source: Source, refused: dict[str, str]) -> tuple[RejectedLine, ...]:
+    """The lines of the orders that the API refused all the same."""
+    reasons = {order_id: code.lower().replace("_", "-") for order_id, code in refused.items()}
+    return lines_at(file, {line: reasons[order_id] for order_id in reasons for line in source.lines[order_id]})
+
+
+def _by_reference(source: Source, refused: dict[str, str]) -> dict[str, str]:
+    return {
+        order.reference or order.order_id: refused[order.order_id]
+        for order in source.orders
+        if order.order_id in refused
+    }
 
 
 async def receive_needed(settings: Settings, name: str, needed: dict[str, int]) -> StockReport:

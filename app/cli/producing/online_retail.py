@@ -3,8 +3,6 @@
 Times are local in London; prices are pounds. A line that is no sale is rejected with a reason, never guessed at.
 """
 
-import csv
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -12,31 +10,34 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from app.cli.producing.acceptable import refused_header, refused_item
 from app.cli.producing.orders import PlannedOrder, order_id
+from app.cli.producing.shop_file import NEEDED, RejectedLine, lines
 from app.domain.events import Item
-from app.errors import SetupError
-
-COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
-NEEDED = {"InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID"}
 
 _ZONE = ZoneInfo("Europe/London")
 _DIGITS = 20  # fewer than Decimal counts with, so that no product is rounded
 _LARGEST = 10**12
+_CURRENCY = "GBP"
+# why a line is rejected for a field that the API would not take
+_REFUSED = {
+    "sku": "stock-code-not-allowed",
+    "customer_id": "customer-not-allowed",
+    "reference": "invoice-number-not-allowed",
+    "placed_at": "date-not-allowed",
+    "quantity": "quantity-too-large",
+    "unit_price_minor": "price-too-large",
+    "items": "too-many-lines",
+    "total_minor": "total-too-large",
+}
 _DATE_FORMS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%y %H:%M")
 
 
-class RejectedLine(msgspec.Struct, frozen=True):
-    """A line of the file (from 1, the header is line 1) that is part of no order, as it was read."""
-
-    line: int
-    reason: str
-    row: tuple[str, ...]
-
-
 class Shop(msgspec.Struct, frozen=True):
-    """The orders of a file in the order of their first lines, and its rejected lines."""
+    """The orders of a file in the order of their first lines, the lines of each by its id, and the rejected lines."""
 
     orders: tuple[PlannedOrder, ...]
+    lines: dict[str, tuple[int, ...]]
     rejected: tuple[RejectedLine, ...]
 
 
@@ -47,62 +48,47 @@ class _Sale(msgspec.Struct, frozen=True):
     item: Item
 
 
+class _Invoice(msgspec.Struct):
+    number: str
+    customer_id: str
+    placed_at: datetime
+    items: list[Item] = []
+    lines: list[int] = []
+    total_minor: int = 0
+
+    def add(self, sale: _Sale, line: int) -> None:
+        """One more line, when it belongs to this order and the API would take the order with it."""
+        if sale.customer_id != self.customer_id:
+            raise _NoSaleError("another-customer")
+        total_minor = self.total_minor + sale.item.total_minor
+        refused = refused_header(sale.customer_id, _CURRENCY, sale.invoice, sale.placed_at) or refused_item(
+            sale.item, count=len(self.items) + 1, total_minor=total_minor
+        )
+        if refused is not None:
+            raise _NoSaleError(_REFUSED[refused])
+        self.items.append(sale.item)
+        self.lines.append(line)
+        self.placed_at, self.total_minor = min(self.placed_at, sale.placed_at), total_minor
+
+
 class _NoSaleError(Exception):
     pass
 
 
 def read_shop(path: Path) -> Shop:
     """Reads a whole file. Bytes that are no UTF-8 are kept as they are; no line ends the reading."""
-    sales: dict[str, list[_Sale]] = {}
+    invoices: dict[str, _Invoice] = {}
     rejected: list[RejectedLine] = []
-    for line, row, fields in _lines(path):
+    for line, row, fields in lines(path):
         try:
             sale = _sale(fields)
-            first = sales.setdefault(sale.invoice, [sale])[0]
-            if first.customer_id != sale.customer_id:
-                raise _NoSaleError("another-customer")
-            if first is not sale:
-                sales[sale.invoice].append(sale)
+            invoice = invoices.get(sale.invoice) or _Invoice(sale.invoice, sale.customer_id, sale.placed_at)
+            invoice.add(sale, line)
+            invoices[sale.invoice] = invoice
         except _NoSaleError as no_sale:
             rejected.append(RejectedLine(line, str(no_sale), tuple(row)))
-    return Shop(tuple(_order(lines) for lines in sales.values()), tuple(rejected))
-
-
-def write_rejects(path: Path, rejected: tuple[RejectedLine, ...]) -> None:
-    """A CSV of them: line, reason, and the fields as they were."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file)
-            writer.writerow(["line", "reason", *COLUMNS])
-            writer.writerows([reject.line, reject.reason, *reject.row] for reject in rejected)
-    except OSError as error:
-        raise SetupError(f"rejects cannot be written to {path}: {error}; give a file with --rejects") from None
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str], dict[str, str]]]:
-    """Each row with the number of its first line (a quoted field may hold line ends) and its fields by name."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            if missing := NEEDED - set(header):
-                raise SetupError(f"{path} has no column {', '.join(sorted(missing))}; its first line names the columns")
-            line = reader.line_num + 1
-            while (row := _next(reader)) is not None:
-                if row:
-                    yield line, row, dict(zip(header, row, strict=False))
-                line = reader.line_num + 1
-    except (OSError, csv.Error) as error:
-        raise SetupError(f"{path} cannot be read: {error}; give the path of a CSV file") from None
-
-
-def _next(rows: Iterator[list[str]]) -> list[str] | None:
-    """The next row; one field where the line is no CSV."""
-    try:
-        return next(rows, None)
-    except csv.Error as error:
-        return [str(error)]
+    orders = {_order(invoice): tuple(invoice.lines) for invoice in invoices.values()}
+    return Shop(tuple(orders), {order.order_id: at for order, at in orders.items()}, tuple(rejected))
 
 
 def _sale(fields: dict[str, str]) -> _Sale:
@@ -148,13 +134,12 @@ def _moment(text: str) -> datetime:
     raise _NoSaleError("no-date")
 
 
-def _order(sales: list[_Sale]) -> PlannedOrder:
-    first = sales[0]
+def _order(invoice: _Invoice) -> PlannedOrder:
     return PlannedOrder(
-        order_id=order_id("online-retail", first.invoice),
-        customer_id=first.customer_id,
-        currency="GBP",
-        reference=first.invoice,
-        placed_at=min(sale.placed_at for sale in sales).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        items=tuple(sale.item for sale in sales),
+        order_id=order_id("online-retail", invoice.number),
+        customer_id=invoice.customer_id,
+        currency=_CURRENCY,
+        reference=invoice.number,
+        placed_at=invoice.placed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        items=tuple(invoice.items),
     )
