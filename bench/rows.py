@@ -1,13 +1,13 @@
 """Who takes part: every row of the table, how its process is started and with which settings."""
 
 import sys
-from importlib import import_module
 from typing import Any
 
 import msgspec
 
 from app.errors import SetupError
 from bench.environments import python_of
+from bench.peers import jvm
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ class Programs:
         why = "it could not be built"
         found: dict[str, list[str]] = {}
         try:
-            found = import_module("bench.peers.jvm").commands()  # builds them
+            found = jvm.commands()
         except SetupError as error:
             why = str(error)
         self._commands |= {name: found[name] for name in wanted & found.keys()}

@@ -5,6 +5,7 @@ Its best settings: `stateful_batch`, polls of 250 records, a high threshold of t
 
 import gc
 import shutil
+import time
 from datetime import timedelta
 
 import bytewax.operators as op
@@ -73,7 +74,7 @@ if asked.process == 0:
     init_db_dir(building, 4)
     building.rename(store)
 while not store.exists():
-    pass
+    time.sleep(0.01)
 gc.freeze()
 gc.set_threshold(100_000, 10, 10)
 cluster_main(

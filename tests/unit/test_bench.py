@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -113,6 +114,7 @@ def test_the_table_and_the_plot_name_every_row() -> None:
     for row in CATCH_UP:
         assert f"| {row.title} | 100,000 | 125,000 | 5.0 | 200 |" in shown
         assert row.title in drawn
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")  # noqa: S314 - our own
 
 
 def test_processes_that_share_the_work_are_one_run() -> None:
