@@ -25,6 +25,12 @@ _HEADERS = {
         "schema": {"type": "string"},
     },
 }
+_REPLAYED = {
+    "Idempotency-Replayed": {
+        "description": "`true` when the command had been handled before: this is its answer again.",
+        "schema": {"type": "string"},
+    }
+}
 _LOCATION = {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}
 
 
@@ -49,7 +55,7 @@ IdempotencyKey = Annotated[
     "/orders",
     status_code=201,
     response_model=OrderBody,
-    responses={201: {"headers": _HEADERS | _LOCATION}, **problems(400, 409, 413, 422, 503)},
+    responses={201: {"headers": _HEADERS | _REPLAYED | _LOCATION}, **problems(400, 409, 413, 422, 503)},
 )
 async def create_order(body: NewOrder, commands: Handling, idempotency_key: IdempotencyKey = None) -> Response:
     """Place an order."""
@@ -73,7 +79,7 @@ async def create_order(body: NewOrder, commands: Handling, idempotency_key: Idem
 @router.post(
     "/orders/{order_id}/items",
     response_model=OrderBody,
-    responses={200: {"headers": _HEADERS}, **problems(400, 404, 409, 412, 413, 422, 503)},
+    responses={200: {"headers": _HEADERS | _REPLAYED}, **problems(400, 404, 409, 412, 413, 422, 503)},
 )
 async def add_item(
     order_id: UUID,
@@ -91,7 +97,7 @@ async def add_item(
 @router.post(
     "/orders/{order_id}/cancel",
     response_model=OrderBody,
-    responses={200: {"headers": _HEADERS}, **problems(400, 404, 409, 412, 413, 422, 503)},
+    responses={200: {"headers": _HEADERS | _REPLAYED}, **problems(400, 404, 409, 412, 413, 422, 503)},
 )
 async def cancel_order(
     order_id: UUID,
@@ -139,7 +145,8 @@ async def _handle(commands: Commands, command: Command, key: UUID, payload: str,
 def _answer(handled: Handled, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     order = handled.order
     conditions = {"ETag": etag(order.version), "X-Consistency-Token": consistency_token(order.order_id, order.version)}
-    return Response(_body(order), status, conditions | (headers or {}), media_type="application/json")
+    repeated = {"Idempotency-Replayed": "true"} if handled.replayed else {}
+    return Response(_body(order), status, conditions | repeated | (headers or {}), media_type="application/json")
 
 
 def _item(body: ItemBody) -> Item:

@@ -54,14 +54,15 @@ async def test_placing_again_adds_nothing() -> None:
         await place_orders(api.url, orders)
         before = await stored(api.store, orders)
         report = await place_orders(api.url, orders)
-    assert report.placed == len(orders)
+    assert (report.placed, report.new_orders, report.known_orders) == (len(orders), 0, len(orders))
     assert await stored(api.store, orders) == before
 
 
 async def test_commands_sent_twice_at_once_have_effect_once() -> None:
     orders = list(generate(60, 7, faults=["duplicates"]))
     with serving() as api:
-        await place_orders(api.url, orders)
+        report = await place_orders(api.url, orders)
+    assert (report.new_orders, report.known_orders) == (len(orders), 0)
     assert [type(event) for event in await stored(api.store, orders)] == expected(orders)
     assert api.failing.requests > len(expected(orders))
 
@@ -71,7 +72,7 @@ async def test_requests_that_failed_or_lost_their_answer_are_sent_again_and_noth
     plan = {0: "503", 1: "lost", 5: "lost", 6: "503", 9: "503", 20: "lost"}
     with serving(plan) as api:
         report = await place_orders(api.url, orders, concurrency=4)
-    assert report.retried == len(plan)
+    assert (report.retried, report.new_orders) == (len(plan), len(orders))
     assert [type(event) for event in await stored(api.store, orders)] == expected(orders)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -21,17 +21,22 @@ TIMEOUT_SECONDS = 10.0
 PATIENCE_SECONDS = 120.0  # an API that is down for this long ends the run
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
+REPLAYED = "Idempotency-Replayed"
 # the order had its outcome before the command arrived
 TOO_LATE = "ORDER_ENDED"
 
 
 class PlacedReport(msgspec.Struct, kw_only=True):
-    """What the API answered. `too_late`: items and cancels of orders that had their outcome already.
+    """What the API answered. `placed`: the orders that it has; those of them that it had before are `known_orders`.
 
+    An answer that was lost and asked for again counts as new. `too_late`: items and cancels of orders that had their
+    outcome already.
     `refused` counts the other refusals by the problem's code; `retried` the requests that had to be sent again.
     """
 
     placed: int = 0
+    new_orders: int = 0
+    known_orders: int = 0
     items_added: int = 0
     cancelled: int = 0
     too_late: int = 0
@@ -82,6 +87,11 @@ def _paced(orders: Iterable[PlannedOrder], rate: float) -> Iterator[tuple[float,
         yield (started + index / rate if rate > 0 else started), order
 
 
+class _Answer(NamedTuple):
+    code: str | None  # of the refusal; None: taken
+    known: bool  # it had been taken before
+
+
 class _Placing:
     def __init__(
         self,
@@ -105,37 +115,42 @@ class _Placing:
 
     async def _place(self, order: PlannedOrder) -> None:
         report = self.report
-        if not await self._command(order, "place", "/orders", _order_body(order)):
+        placed = await self._command(order, "place", "/orders", _order_body(order))
+        if placed.code is not None:
             return
         report.placed += 1
+        report.new_orders += not placed.known
+        report.known_orders += placed.known
         for index, item in enumerate(order.added):
             path = f"/orders/{order.order_id}/items"
-            if await self._command(order, f"item {index}", path, _item_body(item)):
+            if (await self._command(order, f"item {index}", path, _item_body(item))).code is None:
                 report.items_added += 1
         cancel = f"/orders/{order.order_id}/cancel"
-        if order.cancelled and await self._command(order, "cancel", cancel, {"reason": "customer"}):
+        if order.cancelled and (await self._command(order, "cancel", cancel, {"reason": "customer"})).code is None:
             report.cancelled += 1
 
-    async def _command(self, order: PlannedOrder, command: str, path: str, body: dict[str, Any]) -> bool:
-        """Whether the API took the command; a refusal is counted."""
+    async def _command(self, order: PlannedOrder, command: str, path: str, body: dict[str, Any]) -> _Answer:
+        """What the API said to the command; a refusal is counted."""
         sent = [self._send(path, body, order.key(command)) for _ in range(2 if order.twice else 1)]
-        code = (await asyncio.gather(*sent))[0]
+        answers = await asyncio.gather(*sent)
+        code = answers[0].code
         if code == TOO_LATE:
             self.report.too_late += 1
         elif code is not None:
             self.report.refused[code] = self.report.refused.get(code, 0) + 1
             self._on_refused(order, code)
-        return code is None
+        return _Answer(code, all(answer.known for answer in answers))
 
-    async def _send(self, path: str, body: dict[str, Any], key: str) -> str | None:
-        """The code of the refusal, None when it was taken: the first answer that is not `try again`."""
-        give_up_at, pause = time.monotonic() + self._patience_seconds, FIRST_PAUSE_SECONDS
+    async def _send(self, path: str, body: dict[str, Any], key: str) -> _Answer:
+        """The first answer that is not `try again`."""
+        first, give_up_at, pause = True, time.monotonic() + self._patience_seconds, FIRST_PAUSE_SECONDS
         while True:
             try:
                 async with self._client.post(path, json=body, headers={"Idempotency-Key": key}) as answer:
                     content = await answer.read()  # to its end, so that the connection is used again
                     if not _is_try_again(answer):
-                        return None if answer.ok else _code(answer.status, content)
+                        code = None if answer.ok else _code(answer.status, content)
+                        return _Answer(code, known=first and REPLAYED in answer.headers)
                     failed = f"status {answer.status}"
                     pause = max(pause, _retry_after(answer))
             except (aiohttp.ClientError, TimeoutError) as error:
@@ -146,6 +161,7 @@ class _Placing:
                     "start the API and run the same command again: nothing is placed twice"
                 )
             self.report.retried += 1
+            first = False
             await asyncio.sleep(pause * self._chance.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
