@@ -130,12 +130,11 @@ async def _stop(worker: Worker, app: App) -> None:
     """Within the limit, whatever happens: a thread of a client that is left would hold up the end of the process."""
     watch = threading.Timer(STOP_S, _cut_off)
     watch.daemon = True
-    watch.start()
+    watch.start()  # and never cancelled: the end of the loop waits for its threads, too
     await worker.stop()
     with contextlib.suppress(asyncio.CancelledError):
         await app.stop()
     await worker.close()
-    watch.cancel()
 
 
 def _cut_off() -> None:
