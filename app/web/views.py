@@ -3,10 +3,13 @@
 The gateway finds with it the partition of a row, a worker the row itself; both know a view by this table only.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from operator import itemgetter
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 import msgspec
 from aiokafka.partitioner import murmur2
@@ -27,6 +30,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     path: str
     query_parameters: tuple[str, ...] = ()
+    forms: Mapping[str, Callable[[str], str]] = {}
+    """By parameter, its one form; raises `ValueError` with what it takes for a text that no row can have."""
     table: str
     scan: bool = False
     partition_key: Callable[[Params], str]
@@ -47,11 +52,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return self.params({a[1:-1]: b for a, b in pairs if a[:1] == "{"}, query)
 
     def params(self, path_params: Mapping[str, str], query: Mapping[str, str]) -> Params:
-        """Both together; a `ProblemError` when a query parameter is missing."""
+        """Both together, each in its one form; a `ProblemError` when one is missing or no row can have it."""
         missing = [name for name in self.query_parameters if not query.get(name)]
         if missing:
             raise ProblemError("REQUEST_INVALID", f"{self.path} takes ?{missing[0]}=; say which one you mean")
-        return {**path_params, **{name: query[name] for name in self.query_parameters}}
+        given = {**path_params, **{name: query[name] for name in self.query_parameters}}
+        return given | {name: _in_form(name, given[name], form) for name, form in self.forms.items()}
 
     def target(self, params: Params) -> str:
         """The path and query that ask a worker for this row."""
@@ -64,6 +70,36 @@ def partition_of(key: str, partitions: int) -> int:
     """Where every producer of the system puts `key` (Java's default partitioner, librdkafka's murmur2_random)."""
     hashed: int = murmur2(key.encode())
     return (hashed & 0x7FFFFFFF) % partitions
+
+
+def _in_form(name: str, text: str, form: Callable[[str], str]) -> str:
+    try:
+        return form(text)
+    except ValueError as error:
+        mistakes = [{"at": name, "message": str(error)}]
+        raise ProblemError("REQUEST_INVALID", f"{name}: {error}", errors=mistakes) from None
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise ValueError("takes a UUID") from None
+
+
+def _day(text: str) -> str:
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise ValueError("takes a day of the calendar, like 2011-10-06")
+
+
+def _currency(text: str) -> str:
+    if re.fullmatch("[A-Z]{3}", text) is None:
+        raise ValueError("takes three capital letters, like GBP")
+    return text
 
 
 def _shown(row: Any, names: Sequence[str]) -> Shown:
@@ -110,6 +146,7 @@ VIEWS: tuple[View, ...] = (
         name="order",
         summary="What became of an order",
         path="/views/orders/{order_id}",
+        forms={"order_id": _uuid},
         table="order_summaries",
         partition_key=itemgetter("order_id"),
         row_key=lambda params: (params["order_id"],),
@@ -130,6 +167,7 @@ VIEWS: tuple[View, ...] = (
         summary="What was ordered on a day (UTC) in a currency, and what became of it",
         path="/views/sales/{day}",
         query_parameters=("currency",),
+        forms={"day": _day, "currency": _currency},
         table="daily_sales",
         partition_key=itemgetter("day"),
         row_key=lambda params: (params["day"], params["currency"]),

@@ -77,7 +77,9 @@ def status() -> Status:
 @pytest.fixture
 async def worker(rows: Rows, status: Status) -> AsyncIterator[httpx.AsyncClient]:
     app = faust.App("pages", broker="kafka://127.0.0.1:1")
-    worker_pages.mount(app, "views-1", 4, cast("Reader", rows), status, {"product_demand"}, Group(PARTITION))
+    worker_pages.mount(
+        app, "views-1", 4, cast("Reader", rows), status, {"product_demand", "daily_sales"}, Group(PARTITION)
+    )
     app.finalize()
     async with (
         TestServer(await app.web.wsgi()) as server,
@@ -106,6 +108,12 @@ async def test_a_row_that_is_not_there_does_not_exist(worker: httpx.AsyncClient)
     answer = await worker.get("/views/products/nothing/demand")
     assert (answer.status_code, answer.headers["content-type"]) == (404, MEDIA_TYPE)
     assert answer.json()["code"] == "DOES_NOT_EXIST"
+
+
+async def test_a_row_that_can_never_be_is_refused(worker: httpx.AsyncClient) -> None:
+    answer = await worker.get("/views/sales/today?currency=GBP")
+    assert (answer.status_code, answer.headers["content-type"]) == (422, MEDIA_TYPE)
+    assert answer.json()["errors"][0]["at"] == "day"
 
 
 async def test_a_worker_that_is_not_active_names_the_owner_and_when_to_ask_again(

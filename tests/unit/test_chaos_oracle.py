@@ -2,6 +2,7 @@
 
 import copy
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 import pytest
@@ -25,8 +26,9 @@ CREATED = {
     "items": [ITEM],
     "placed_at": DAY_US,
 }
+O1, O2 = (str(uuid5(NAMESPACE_OID, name)) for name in ("o1", "o2"))
 ADDED = {"type": "ItemAdded", "event_id": "e2", "version": 2, "item": ITEM}
-CASES = {"o1": Case(order_id="o1", stored=[CREATED, ADDED])}
+CASES = {O1: Case(order_id=O1, stored=[CREATED, ADDED])}
 ENCODE = msgspec.msgpack.encode
 
 
@@ -34,11 +36,11 @@ ENCODE = msgspec.msgpack.encode
 def views() -> dict[str, dict[bytes, bytes]]:
     """What the changelogs hold after both events."""
     lines = (Line("tea", 2), Line("tea", 2))
-    summary = OrderSummary("o1", 2, "ann", "R-1", "pending", "GBP", 1000, 4, lines, DAY_US)
-    listed = customer_orders.Row("ann", "o1", "R-1", "pending", "GBP", 1000, DAY_US)
+    summary = OrderSummary(O1, 2, "ann", "R-1", "pending", "GBP", 1000, 4, lines, DAY_US)
+    listed = customer_orders.Row("ann", O1, "R-1", "pending", "GBP", 1000, DAY_US)
     return {
-        "order_summaries": {b"o1": ENCODE(summary)},
-        "customer_orders": {row_key(("ann", "o1")): ENCODE(listed)},
+        "order_summaries": {O1.encode(): ENCODE(summary)},
+        "customer_orders": {row_key(("ann", O1)): ENCODE(listed)},
         "daily_sales": {row_key(("2026-01-01", "GBP")): ENCODE(daily_sales.Row(1, 1000))},
         "product_demand": {b"tea": ENCODE(product_demand.Row(2, 4))},
         "blocked": {},
@@ -49,7 +51,7 @@ def views() -> dict[str, dict[bytes, bytes]]:
 @pytest.fixture
 def tally() -> dict[str, dict[bytes, bytes]]:
     return {
-        "tallies": {b"o1": ENCODE(tallies.Tally("o1", 2, 2, 2))},
+        "tallies": {O1.encode(): ENCODE(tallies.Tally(O1, 2, 2, 2))},
         "timers": {},
         "blocked": {},
         "parked": {},
@@ -86,7 +88,7 @@ def test_a_row_that_no_event_explains_is_named(views: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [("o1", 3, 2, 2, 1), ("o1", 1, 2, 2, 0), ("o1", 2, 3, 2, 0), ("o1", 2, 1, 2, 0), ("o2", 2, 2, 2, 0)]
+    "row", [(O1, 3, 2, 2, 1), (O1, 1, 2, 2, 0), (O1, 2, 3, 2, 0), (O1, 2, 1, 2, 0), (O2, 2, 2, 2, 0)]
 )
 def test_a_count_that_is_off_by_one_is_named(tally: Any, row: tuple[Any, ...]) -> None:
     """An event twice, one lost, a timer twice, one lost, another order."""
@@ -96,16 +98,18 @@ def test_a_count_that_is_off_by_one_is_named(tally: Any, row: tuple[Any, ...]) -
 
 @pytest.mark.parametrize("table", ["timers", "blocked", "parked"])
 def test_what_is_left_waiting_is_named(tally: Any, table: str) -> None:
-    tally[table] = {b"o1": b""}
-    assert list(oracle.tallied(CASES, tally)) == [f"tallies: b'o1' is left in {table}"]
+    tally[table] = {O1.encode(): b""}
+    assert list(oracle.tallied(CASES, tally)) == [f"tallies: {O1.encode()!r} is left in {table}"]
 
 
 def test_the_log_holds_what_was_acknowledged_once_and_in_order() -> None:
-    both = [("o1", 1), ("o1", 2)]
+    both = [(O1, 1), (O1, 2)]
     assert list(oracle.acknowledged(CASES, both)) == []
-    assert list(oracle.acknowledged(CASES, [*both, ("o1", 3)])) == ["acknowledged, but not in the log: version 3 of o1"]
+    assert list(oracle.acknowledged(CASES, [*both, (O1, 3)])) == [
+        f"acknowledged, but not in the log: version 3 of {O1}"
+    ]
     doubled = copy.deepcopy(CASES)
-    doubled["o1"].stored.append(ADDED)
-    assert list(oracle.acknowledged(doubled, both)) == ["2 times in the log: version 2 of o1"]
-    doubled["o1"].stored[0] = {**ADDED, "version": 3}
+    doubled[O1].stored.append(ADDED)
+    assert list(oracle.acknowledged(doubled, both)) == [f"2 times in the log: version 2 of {O1}"]
+    doubled[O1].stored[0] = {**ADDED, "version": 3}
     assert "out of order" in "\n".join(oracle.acknowledged(doubled, both[1:]))

@@ -1,5 +1,6 @@
 """The table of views agrees with the projections on where a row is, and shows rows as users know them."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -49,16 +50,47 @@ PROJECTIONS: dict[str, ModuleType] = {
 }
 
 
+def read(target: str) -> list[tuple[View, Params]]:
+    """The views behind an address, as it is sent."""
+    parts = urlsplit(target)
+    return found(unquote(parts.path), dict(parse_qsl(parts.query)))
+
+
 def found(path: str, query: Params) -> list[tuple[View, Params]]:
     return [(view, params) for view in VIEWS if (params := view.match(path, query)) is not None]
 
 
-@pytest.mark.parametrize("name", PARAMS)
+@pytest.mark.parametrize("name", ["customer-orders", "product-demand"])
 @pytest.mark.parametrize("odd", ["plain", "white heart", "50%", "a+b&c=d?e#f", "naïve ☕", "%2F", ";v=1"])
 def test_an_address_leads_back_to_the_row_it_was_made_for(name: str, odd: str) -> None:
     params = dict.fromkeys(PARAMS[name], odd)
-    target = urlsplit(BY_NAME[name].target(params))
-    assert found(unquote(target.path), dict(parse_qsl(target.query))) == [(BY_NAME[name], params)]
+    assert read(BY_NAME[name].target(params)) == [(BY_NAME[name], params)]
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_every_view_is_found_at_its_address(name: str) -> None:
+    assert read(BY_NAME[name].target(PARAMS[name])) == [(BY_NAME[name], PARAMS[name])]
+
+
+@pytest.mark.parametrize("form", [str.upper, lambda order_id: order_id.replace("-", "")])
+def test_an_order_is_found_by_any_form_of_its_id(form: Callable[[str], str]) -> None:
+    assert read(f"/views/orders/{form(ORDER.order_id)}") == [(BY_NAME["order"], PARAMS["order"])]
+
+
+@pytest.mark.parametrize(
+    ("address", "wrong"),
+    [
+        ("/views/sales/today?currency=GBP", "day"),
+        ("/views/sales/2026-13-45?currency=GBP", "day"),
+        ("/views/sales/20261124?currency=GBP", "day"),
+        ("/views/sales/2026-11-24?currency=gbp", "currency"),
+        ("/views/orders/536365", "order_id"),
+    ],
+)
+def test_a_row_that_can_never_be_is_refused_by_the_parameter(address: str, wrong: str) -> None:
+    with pytest.raises(ProblemError, match=f"^{wrong}: takes") as refused:
+        read(address)
+    assert refused.value.problem.status == 422
 
 
 @pytest.mark.parametrize("path", ["/views/orders", "/views/orders/", "/views/orders/1/2", "/orders/1", "/views/x/1"])
