@@ -1,7 +1,8 @@
 """Turns every way a request can fail into a problem: ours, the framework's, and those nobody foresaw."""
 
 from collections.abc import Mapping
-from typing import cast
+from http import HTTPStatus
+from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +12,7 @@ from app.domain.limits import OrderRefusedError
 from app.errors import ConcurrencyError, TransientError
 from app.eventstore.port import CommandReusedError
 from app.observability.log import logger
+from app.web.models import WORDS
 from app.web.problem import MEDIA_TYPE, Problem, ProblemError
 
 log = logger(__name__)
@@ -50,18 +52,36 @@ async def _ours(request: Request, error: Exception) -> Response:
     return _answer(problem)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     errors = cast("RequestValidationError", error).errors()
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        return _answer(_no_json(f" ({first['ctx']['error']} at character {first['loc'][1]})"))
+    if first["type"] == "missing" and first["loc"] == ("body",) and request.headers.get("content-length", "0") == "0":
+        return _answer(_no_json(", it is empty"))
     # never what was sent: it may be secret, or not even be text
-    mistakes = [{"at": _place(mistake["loc"]), "message": mistake["msg"]} for mistake in errors]
+    mistakes = [{"at": _place(mistake["loc"]), "message": _message(mistake)} for mistake in errors]
     detail = "; ".join(f"{mistake['at']}: {mistake['message']}" for mistake in mistakes[:3])
     return _answer(Problem("REQUEST_INVALID", detail, {"errors": mistakes}))
 
 
 async def _framework(_: Request, error: Exception) -> Response:
     refused = cast("HTTPException", error)
+    if refused.status_code == HTTPStatus.BAD_REQUEST:  # what FastAPI makes of a body that it cannot parse at all
+        return _answer(_no_json(", or nests too deep"))
     problem = Problem(_FRAMEWORK.get(refused.status_code, "REQUEST_UNREADABLE"), refused.detail)
     return _answer(problem, refused.headers)
+
+
+def _no_json(why: str) -> Problem:
+    return Problem("REQUEST_UNREADABLE", f"the body is no JSON{why}; send one JSON object in UTF-8")
+
+
+def _message(mistake: Mapping[str, Any]) -> str:
+    """What the field takes, in words."""
+    if mistake["type"] == "string_pattern_mismatch":
+        return WORDS[mistake["ctx"]["pattern"]]
+    return str(mistake["msg"]).removeprefix("Value error, ")
 
 
 async def _unforeseen(_: Request, error: Exception) -> Response:

@@ -14,12 +14,12 @@ NO_ORDER = "00000000-0000-0000-0000-000000000000"
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/livez")
+@router.api_route("/livez", methods=["GET", "HEAD"])
 async def live() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=["GET", "HEAD"])
 async def ready(request: Request) -> dict[str, str]:
     """Ready when the event store answers within its limit."""
     store: EventStore = request.app.state.store

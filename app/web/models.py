@@ -11,12 +11,24 @@ from app.domain.limits import MAX_ITEMS, MAX_QUANTITY, MAX_TEXT
 
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
 _NAME = r"^[^\p{C}\p{Zl}\p{Zp}/\\]*[^\p{C}\p{Zl}\p{Zp}/\\.][^\p{C}\p{Zl}\p{Zp}/\\]*$"
+_PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
+_CURRENCY = r"^[A-Z]{3}$"
+
+# what a pattern asks for, to people
+WORDS = {
+    _NAME: "takes printable characters without slashes, not only dots",
+    _PRINTABLE: "takes printable characters, without line ends",
+    _CURRENCY: "takes three capital letters, like GBP",
+}
 
 
 def _moment(value: object) -> datetime:
-    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
-        raise ValueError("takes a moment of RFC 3339 with its offset, like 2011-10-06T15:20:00Z")
-    return datetime.fromisoformat(value.upper())
+    try:
+        if isinstance(value, str) and _RFC3339.fullmatch(value):
+            return datetime.fromisoformat(value.upper())
+    except ValueError:  # no such day, hour or offset
+        pass
+    raise ValueError("takes a moment of RFC 3339 with its offset, like 2011-10-06T15:20:00Z")
 
 
 Name = Annotated[
@@ -44,8 +56,8 @@ class NewOrder(Body):
 
     order_id: UUID | None = None
     customer_id: Name
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["GBP"])]
-    reference: Annotated[str, Field(max_length=64, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")] = ""
+    currency: Annotated[str, Field(pattern=_CURRENCY, examples=["GBP"])]
+    reference: Annotated[str, Field(max_length=64, pattern=_PRINTABLE)] = ""
     items: Annotated[list[ItemBody], Field(min_length=1, max_length=MAX_ITEMS)]
     fulfilment: Literal["choreography", "orchestration"] = "choreography"
     placed_at: Annotated[Moment | None, Field(description="When the customer placed it; now, if not given.")] = None
@@ -54,7 +66,7 @@ class NewOrder(Body):
 class Cancellation(Body):
     """Why the customer cancels."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")] = "customer"
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=_PRINTABLE)] = "customer"
 
 
 class OrderBody(Body):

@@ -1,10 +1,18 @@
-"""The simulated parties, one process each for all tests of a module; every test uses order ids of its own."""
+"""The simulated parties, one process each for all tests of a module, and the command API over a store in memory.
 
-from collections.abc import Iterator
+Every test uses order ids of its own.
+"""
+
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
+import httpx
 import pytest
 
+from app.web.api import create_app
+from app.web.gateway import Gateway, new_client
+from tests.contract.commanding import Store
+from tests.contract.serving import NOW, NoOwners
 from tests.contract.simulated import SimulatedParty, running
 
 
@@ -23,3 +31,17 @@ def simulated_carrier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simu
 @pytest.fixture
 def order_id() -> str:
     return str(uuid4())
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+async def api(store: Store) -> AsyncIterator[httpx.AsyncClient]:
+    async with new_client() as workers:
+        app = create_app(store, Gateway(NoOwners(), 4, workers), lambda: NOW)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            yield client
