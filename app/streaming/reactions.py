@@ -136,6 +136,7 @@ class Reaction:
         finally:
             GATEWAY_CALLS.labels(*labels, outcome).inc()
             GATEWAY_SECONDS.labels(*labels).observe(time.monotonic() - began)
+            _check_cancelled()
 
     def _apply(self, key: bytes, step: StepResult, fired: TimerRow | None = None) -> None:
         """All of the step or, when something of it is too large, nothing."""
@@ -152,3 +153,10 @@ class Reaction:
         """The same timer, later."""
         due_at = self._boundary.now_us() + int(seconds * 1_000_000)
         self._timers.set(msgspec.structs.replace(timer, due_at=due_at))  # type: ignore[type-var]  # a Struct by contract
+
+
+def _check_cancelled() -> None:
+    """One that was deaf to its cancellation, and ends late, must not act on a task that has gone back meanwhile."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
