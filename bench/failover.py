@@ -22,7 +22,7 @@ from bench.running import Started, broker
 
 RATE = 400.0
 BEFORE_S = 5.0
-CASES: dict[str, dict[str, str]] = {"without": {}, "with one": {"ORDERFLOW_STANDBY_REPLICAS": "1"}}
+CASES: dict[str, dict[str, str]] = {"without": {}, "with one": {"ORDERFLOW_STANDBYS": "1"}}
 
 
 def measured(standby: str, rows: int, after_s: float) -> dict[str, Any]:

@@ -107,6 +107,9 @@ def run(topology: Topology, settings: Settings, meter: Meter, is_done: Look) -> 
         partitions=settings.partitions,
         session_timeout_s=settings.session_timeout,
         directory=settings.data,
+        standbys=settings.standbys,
+        state_memory_mb=settings.state_memory_mb,
+        state_keep_s=settings.state_keep,
     )
 
     def look(status: WorkerStatus) -> None:
