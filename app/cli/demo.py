@@ -3,16 +3,15 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.cli.demoing.outcomes import Outcomes, wait_for_all
+from app.cli.demoing.bars import Bars
+from app.cli.demoing.outcomes import wait_for_all
 from app.cli.demoing.system import System
 from app.cli.produce import receive_needed
 from app.cli.producing.orders import needed_stock
@@ -103,29 +102,17 @@ async def _first(*ends: asyncio.Future[Any]) -> None:
 async def _work(system: System, source: Source, console: Console, *, keep: bool) -> Report:
     await system.start(keep=keep)
     settings = system.settings
-    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = _bars(progress, len(source.orders))
-        await receive_needed(settings, source.name, needed_stock(source.orders))
-        await place_orders(settings.api, source.orders, concurrency=CONCURRENCY, on_progress=bar("orders placed"))
-        outcome = bar("outcomes")
-        await wait_for_all(settings.postgres, lambda outcomes: _tell(outcome, outcomes))
-        checking = progress.add_task("checking", total=None)
-        return await run(
-            settings, timeout=QUIET_S, announce=lambda text: progress.update(checking, description=text[:18])
-        )
-
-
-def _bars(progress: Progress, total: int) -> Callable[[str], Callable[[int], None]]:
-    def bar(name: str) -> Callable[[int], None]:
-        task = progress.add_task(name, total=total)
-        return lambda done: progress.update(task, completed=done)
-
-    return bar
-
-
-def _tell(outcome: Callable[[int], None], outcomes: Outcomes) -> None:
-    outcome(outcomes.ended)
+    with Bars(console) as bars:
+        needed = needed_stock(source.orders)
+        await receive_needed(settings, source.name, needed, bars.counting("skus received", len(needed)))
+        placed = bars.counting("orders placed", len(source.orders))
+        await place_orders(settings.api, source.orders, concurrency=CONCURRENCY, on_progress=placed)
+        ended = bars.counting("outcomes", len(source.orders))
+        await wait_for_all(settings.postgres, lambda outcomes: ended(outcomes.ended, outcomes.orders))
+        announce, checked = bars.working()
+        report = await run(settings, timeout=QUIET_S, announce=announce)
+        checked("rows compared", report.rows)
+    return report
 
 
 def _result(report: Report, seconds: float) -> Result:

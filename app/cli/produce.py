@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
@@ -97,7 +97,9 @@ def stock(
     else:
         source = _source(count, seed, _faults(faults), run, file)
         name, needed = source.name, needed_stock(source.orders)
-    report = asyncio.run(receive_needed(load(), name, needed))
+    settings = load()
+    with progress("skus", len(needed)) as on_progress:
+        report = asyncio.run(receive_needed(settings, name, needed, on_progress))
     if as_json:
         typer.echo(json.dumps(msgspec.to_builtins(report)))
     else:
@@ -150,12 +152,13 @@ def _by_reference(source: Source, refused: dict[str, str]) -> dict[str, str]:
     }
 
 
-async def receive_needed(settings: Settings, name: str, needed: dict[str, int]) -> StockReport:
-    """Receive this stock in the warehouse, once for each name and content."""
+async def receive_needed(
+    settings: Settings, name: str, needed: dict[str, int], on_progress: Callable[[int], None] = lambda _: None
+) -> StockReport:
+    """Receive this stock in the warehouse, once for each name and content; see `receive_stock`."""
     warehouse = PostgresWarehouse(settings.postgres, RECEIVE_SECONDS)
     try:
-        with progress("skus", len(needed)) as on_progress:
-            return await receive_stock(warehouse, needed, name, on_progress=on_progress)
+        return await receive_stock(warehouse, needed, name, on_progress=on_progress)
     finally:
         await warehouse.close()
 

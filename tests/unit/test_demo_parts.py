@@ -1,14 +1,18 @@
 """What `orderflow demo` is made of: who owns its directory, how its servers are watched, what it shows of a log."""
 
 import asyncio
+import io
 import signal
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
+from app.cli.demoing.bars import Bars
 from app.cli.demoing.logs import SHOWN, last_events
 from app.cli.demoing.servers import watch
 from app.cli.demoing.system import RUNNING, System
@@ -124,3 +128,38 @@ def test_lines_that_are_no_events_are_shown_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a\n\n[1, 2]\n")
     assert last_events(tmp_path / "log") == "  a\n  [1, 2]"
     assert last_events(tmp_path / "none") == "  it is empty"
+
+
+def shown(tell: Callable[[Bars], None]) -> list[str]:
+    """The lines of the bars at their end, on a terminal of 80 columns."""
+    console = Console(file=io.StringIO(), width=80)
+    with Bars(console) as bars:
+        tell(bars)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_what_is_being_done_is_shown_whole_beside_large_numbers() -> None:
+    def tell(bars: Bars) -> None:
+        bars.counting("orders placed", 11_206)(11_206)
+        announce, _ = bars.working()
+        announce("reading store, topics and ledgers")
+
+    placed, reading = shown(tell)
+    assert "11206/11206" in placed
+    assert "reading store, topics and ledgers " in reading
+    assert "?" not in reading
+
+
+def test_bars_stand_below_each_other_and_end_full() -> None:
+    def tell(bars: Bars) -> None:
+        bars.counting("outcomes", 20)(25, 25)
+        announce, done = bars.working()
+        announce("comparing every row")
+        done("rows compared", 42)
+
+    outcomes, compared = shown(tell)
+    assert outcomes.index("\u2501") == compared.index("\u2501")
+    assert " 25/25 " in outcomes
+    assert compared.startswith("rows compared")
+    assert " 42/42 " in compared
