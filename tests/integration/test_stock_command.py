@@ -1,5 +1,6 @@
 """`orderflow produce stock` fills the real warehouse, once for each run."""
 
+import asyncio
 import json
 
 import psycopg
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from app.cli import produce
 from app.cli.producing.generator import generate
 from app.cli.producing.orders import needed_stock
+from app.config import Settings
 
 
 def received(database: str) -> dict[str, int]:
@@ -41,3 +43,11 @@ def test_single_items_are_added_every_time(database: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("item", ["mug", "=5", "mug=0", "mug=-1", "mug=x", f"mug={9**99}"])
 def test_an_item_without_a_quantity_is_refused(item: str) -> None:
     assert CliRunner().invoke(produce.cli, ["stock", "--item", item]).exit_code == 2
+
+
+def test_who_receives_stock_hears_how_far_it_is(database: str) -> None:
+    seen: list[int] = []
+    report = asyncio.run(
+        produce.receive_needed(Settings(postgres=database), "a run", {"mug": 3, "tea": 2}, seen.append)
+    )
+    assert (seen, report.quantity) == ([2], 5)
