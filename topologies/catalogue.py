@@ -49,7 +49,12 @@ def build(name: str, settings: Settings, gateway: Gateway | None = None) -> Topo
     for reacting in REACTIONS:
         if name == reacting.NAME:
             return reacting.build(settings, registry, gateway or _Unreached())
-    raise SetupError(f"there is no topology {name!r}; there are {', '.join(NAMES)}")
+    raise unknown(name)
+
+
+def unknown(name: str) -> SetupError:
+    """What is said of a name that no topology has."""
+    return SetupError(f"there is no topology {name!r}; there are {', '.join(NAMES)}")
 
 
 def build_all(settings: Settings) -> list[Topology]:

@@ -32,6 +32,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """One line a letter: where it came from, why and when it died."""
+    if topology is not None and topology not in catalogue.NAMES:
+        raise catalogue.unknown(topology)
     letters = _letters([topology] if topology else list(catalogue.NAMES))
     if as_json:
         typer.echo(msgspec.json.encode([_summary(letter) for letter in letters]).decode())

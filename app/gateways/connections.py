@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from app.errors import SetupError
 from app.gateways.ports import CallRejectedError, PartyUnavailableError
 
 Row: TypeAlias = tuple[Any, ...]
@@ -29,12 +30,14 @@ class Connections:
     """Up to `size` autocommit connections, opened when they are first needed and again after they broke.
 
     `timeout_seconds` bounds a whole statement: the wait for a connection, the connecting, the answer. The server is
-    given the same limit, so that it does not work on for a caller who has gone.
+    given the same limit, so that it does not work on for a caller who has gone. `SetupError` when `dsn` is no
+    connection string.
     """
 
     def __init__(self, party: str, dsn: str, timeout_seconds: float, size: int = 8) -> None:
         self._party = party
         self._dsn = dsn
+        self._options = _options(dsn, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._size = size
         self._free = asyncio.Semaphore(size)  # serves its waiters in turn
@@ -72,12 +75,9 @@ class Connections:
                 self._idle.append(connection)
 
     async def _connect(self) -> Connection:
-        milliseconds = int(self._timeout_seconds * 1000)
-        given = conninfo_to_dict(self._dsn).get("options") or ""
-        options = f"{given} -c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
         name = f"orderflow-{self._party}"
         return await psycopg.AsyncConnection.connect(
-            self._dsn, autocommit=True, options=options.strip(), application_name=name
+            self._dsn, autocommit=True, options=self._options, application_name=name
         )
 
     async def close(self) -> None:
@@ -87,6 +87,15 @@ class Connections:
             self._size -= 1
         while self._idle:
             await self._idle.pop().close()
+
+
+def _options(dsn: str, timeout_seconds: float) -> str:
+    milliseconds = int(timeout_seconds * 1000)
+    try:
+        given = conninfo_to_dict(dsn).get("options") or ""
+    except psycopg.Error as error:
+        raise SetupError(f"no connection to PostgreSQL: {str(error).strip()}; mend ORDERFLOW_POSTGRES") from None
+    return f"{given} -c statement_timeout={milliseconds} -c lock_timeout={milliseconds}".strip()
 
 
 async def _first_row(connection: Connection, statement: str, parameters: Mapping[str, object]) -> Row:

@@ -11,6 +11,7 @@ from app.cli import produce
 from app.cli.producing.generator import generate
 from app.cli.producing.orders import needed_stock
 from app.config import Settings
+from app.errors import SetupError
 
 
 def received(database: str) -> dict[str, int]:
@@ -51,3 +52,11 @@ def test_who_receives_stock_hears_how_far_it_is(database: str) -> None:
         produce.receive_needed(Settings(postgres=database), "a run", {"mug": 3, "tea": 2}, seen.append)
     )
     assert (seen, report.quantity) == ([2], 5)
+
+
+@pytest.mark.parametrize("dsn", ["garbage", "postgresql://127.0.0.1/orderflow?colour=red"])
+def test_a_connection_string_that_is_none_is_told_as_such(monkeypatch: pytest.MonkeyPatch, dsn: str) -> None:
+    monkeypatch.setenv("ORDERFLOW_POSTGRES", dsn)
+    error = CliRunner().invoke(produce.cli, ["stock"]).exception
+    assert isinstance(error, SetupError)
+    assert "ORDERFLOW_POSTGRES" in str(error)
