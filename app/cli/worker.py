@@ -17,8 +17,9 @@ from app.eventstore.postgres import PostgresEventStore
 from app.gateways.carrier import HttpCarrier
 from app.gateways.provider import HttpProvider
 from app.gateways.warehouse import PostgresWarehouse
-from app.observability.log import setup
+from app.observability.log import logger, setup
 from app.serde.codec import event_codec
+from app.serde.decoder import decoder_in_use
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.faust.app import App, Membership
@@ -32,6 +33,7 @@ from app.web import worker_pages
 from app.web.owners import GroupDirectory, callable_from
 from topologies import catalogue, fulfilment, inventory, payments, shipping
 
+log = logger(__name__)
 cli = typer.Typer(help="Run one replica of a topology.")
 
 
@@ -43,6 +45,7 @@ def worker(
     """Run until SIGTERM or SIGINT; then what is done is committed, within 10 s."""
     settings = load()
     setup(settings.log_level)
+    log.info("worker.decoder", decoder=decoder_in_use())
     asyncio.run(_serve(name, settings, start_of(begin)))
 
 

@@ -63,6 +63,7 @@ VERSIONS: dict[str, dict[str, Any]] = {
         "items": {"type": "array", "items": record("Item", [*ITEM[:2], ("unit_price_minor", ["null", "long"])])}
     },
     "one item instead of items": {"items": record("Item", ITEM)},
+    "seventy more fields": {f"more_{index}": "int" for index in range(70)},
     "fields of kinds that no event has": {"tags": {"type": "map", "values": "string"}},
     "fields that only this version knows": {
         "weight": ["null", "double"],

@@ -93,7 +93,8 @@ class _Fields:
         for name in [name for name in known if name in found[1]]:
             nodes.append(fields.Given(_default(found[1][name], known[name].type, name)))
             names.append(known[name].name)
-        if any(field.required and field.name not in names for field in of.fields) or of.forbid_unknown_fields:
+        lacking = any(field.required and field.name not in names for field in of.fields)
+        if lacking or of.forbid_unknown_fields or len(names) > fields.MAX_FIELDS:
             raise _UncoveredError
         if of.cls is not Item:
             return fields.Struct(of.cls, tuple(names), tuple(nodes))

@@ -4,6 +4,8 @@ from typing import Any
 from app.domain.events import Event
 from app.serde.compiled.values import Node
 
+MAX_FIELDS: int
+
 class Uuid(Node): ...
 class Currency(Node): ...
 

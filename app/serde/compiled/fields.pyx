@@ -20,6 +20,8 @@ cdef extern from "Python.h":
 cdef enum:
     MOST_FIELDS = 64
 
+MAX_FIELDS = MOST_FIELDS
+
 cdef object _NOTHING = object()
 
 
@@ -148,8 +150,9 @@ cdef class Struct(Node):
     cdef tuple names, nodes
 
     def __init__(self, called, tuple names, tuple nodes):
-        if len(nodes) > MOST_FIELDS:
-            raise ValueError(f"a record has at most {MOST_FIELDS} fields, not {len(nodes)}")
+        kept = [node for node in nodes if not isinstance(<Node?>node, Ignored)]
+        if len(kept) > MOST_FIELDS or len(kept) != len(names):
+            raise ValueError(f"at most {MOST_FIELDS} nodes give a value to a name each, not {len(kept)}")
         self.called, self.names, self.nodes = called, names, nodes
 
     cdef int check(self, PyObject** values, Cursor* c) except -1:
@@ -210,7 +213,7 @@ cdef class EventDecoder:
         c.at = <const unsigned char*>PyBytes_AS_STRING(value) + self.start
         c.end = <const unsigned char*>PyBytes_AS_STRING(value) + PyBytes_GET_SIZE(value)
         c.levels, c.items, c.steps, c.worth = self.levels, self.items, self.steps, 0
-        if c.at <= c.end:
+        if PyBytes_GET_SIZE(value) >= self.start:
             try:
                 event = self.root.read(&c)
                 if c.at == c.end:

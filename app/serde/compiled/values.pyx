@@ -182,7 +182,7 @@ cdef class Union(Node):
     cdef tuple branches
 
     def __init__(self, tuple branches):
-        self.branches = branches
+        self.branches = tuple([<Node?>branch for branch in branches])
 
     cdef object read(self, Cursor* c):
         cdef long long index
@@ -199,7 +199,9 @@ cdef class Record(Node):
     cdef dict defaults
 
     def fill(self, tuple names, tuple nodes, dict defaults):
-        self.names, self.nodes, self.defaults = names, nodes, defaults
+        if len(names) != len(nodes):
+            raise ValueError("a record has a name or None for each node")
+        self.names, self.nodes, self.defaults = names, tuple([<Node?>node for node in nodes]), defaults
 
     cdef object read(self, Cursor* c):
         cdef dict record = {}
