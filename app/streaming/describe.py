@@ -3,6 +3,8 @@
 from app.streaming.names import dlq_topic
 from app.streaming.topology import Repartition, Topology
 
+TEXT_WIDTH = 80  # of what stands behind a name
+
 
 def as_data(topology: Topology) -> dict[str, object]:
     """Names only; equal for equal declarations."""
@@ -22,13 +24,40 @@ def as_data(topology: Topology) -> dict[str, object]:
 
 
 def as_text(topology: Topology) -> str:
+    """One name a line, lists wrapped between their parts."""
     lines = [f"topology {topology.name} (group {topology.group})"]
     for name, value in as_data(topology).items():
         if name not in {"topology", "group"}:
-            parts = [f"{k} ({v})" for k, v in value.items()] if isinstance(value, dict) else value
-            shown = ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
-            lines.append(f"  {name.replace('_', ' ') + ':':<16}{shown or '-'}")
+            first, *others = _wrapped(_parts(name, value))
+            lines += [f"  {name.replace('_', ' ') + ':':<16}{first}", *[f"{'':<18}{other}" for other in others]]
     return "\n".join(lines)
+
+
+def _parts(name: str, value: object) -> list[str]:
+    match value:
+        case bool():
+            return ["yes" if value else "no"]
+        case dict() if name == "retries":
+            return [f"{topic} (after {_seconds(delay_ms)})" for topic, delay_ms in value.items()]
+        case dict():
+            return [f"{part} ({of_part})" for part, of_part in value.items()]
+        case list() | tuple():
+            return [str(part) for part in value]
+    return [str(value)]
+
+
+def _wrapped(parts: list[str]) -> list[str]:
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(part) < TEXT_WIDTH:
+            lines[-1] += f", {part}"
+        else:
+            lines = [*lines[:-1], *[f"{line}," for line in lines[-1:]], part]
+    return lines or ["-"]
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds / 1000:g} s"
 
 
 def as_mermaid(topology: Topology) -> str:
@@ -42,7 +71,7 @@ def as_mermaid(topology: Topology) -> str:
             lines.append(f"  {node} --> {name}")
     lines += [f'  {node} --- {_id(table)}[("{table}")]' for table in topology.tables]
     lines += [f'  {node} --> {_id(topic)}(["{topic}"])' for topic in topology.outputs]
-    delays = ", ".join(f"{delay / 1000:g} s" for delay in topology.retry_topics.values())
+    delays = ", ".join(_seconds(delay) for delay in topology.retry_topics.values())
     lines += [f'  {node} -- "retry after {delays}" --> {node}']
     lines += [f'  {node} -. dead letters .-> {_id(dlq_topic(topology.group))}(["{dlq_topic(topology.group)}"])']
     return "\n".join(lines)

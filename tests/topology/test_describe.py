@@ -85,16 +85,23 @@ def test_the_flowchart_of_payments() -> None:
 
 def test_the_text_of_shipping() -> None:
     lines = shown("shipping").splitlines()
-    assert lines[:3] == [
+    assert lines[:5] == [
         "topology shipping (group orderflow-shipping)",
         "  reads:          inventory.events, orders.events",
         "  repartitions:   -",
+        "  retries:        orderflow-shipping-retry-2000 (after 2 s),",
+        "                  orderflow-shipping-retry-4000 (after 4 s),",
     ]
     assert lines[-3:] == [
         "  dead letters:   orderflow-shipping-dlq",
         "  agents:         react",
-        "  start required: True",
+        "  start required: yes",
     ]
+
+
+@each_topology
+def test_a_text_fits_a_terminal(topology: Topology) -> None:
+    assert max(map(len, describe.as_text(topology).splitlines())) <= 100
 
 
 def test_an_unknown_topology_is_refused_with_the_names_there_are() -> None:
