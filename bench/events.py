@@ -14,6 +14,7 @@ from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 
 FIRST_US = 1_767_225_600_000_000
+FLUSH_S = 120.0
 
 
 class OrderLog:
@@ -76,6 +77,7 @@ def produce(bootstrap: str, events: Iterator[Event]) -> int:
         {
             "bootstrap.servers": bootstrap,
             "partitioner": "murmur2_random",
+            "enable.idempotence": True,  # else a batch that is sent again can overtake the one after it
             "compression.type": "lz4",
             "linger.ms": 20,
             "queue.buffering.max.messages": 200_000,
@@ -91,5 +93,6 @@ def produce(bootstrap: str, events: Iterator[Event]) -> int:
             except BufferError:
                 producer.poll(0.1)
         count += 1
-    producer.flush()
+    if left := producer.flush(FLUSH_S):
+        raise TimeoutError(f"{left} of {count} events were not taken within {FLUSH_S} s")
     return count
