@@ -121,6 +121,7 @@ async def test_the_same_key_twice_has_one_effect_and_one_answer(api: httpx.Async
     key = {"Idempotency-Key": str(uuid4())}
     first, second = [await api.post("/orders", json=ORDER, headers=key) for _ in range(2)]
     assert second.content == first.content
+    assert second.headers.pop("idempotency-replayed") == "true"
     assert (second.status_code, second.headers) == (first.status_code, first.headers)
     assert len(store.outbox) == 1
 
@@ -192,5 +193,5 @@ async def test_the_api_describes_every_answer_it_gives(api: httpx.AsyncClient) -
                 if not status.startswith("2"):
                     assert response["content"] == {MEDIA_TYPE: {"schema": problems}}, path
     create = page["paths"]["/orders"]["post"]
-    assert {"Location", "ETag", "X-Consistency-Token"} == set(create["responses"]["201"]["headers"])
+    assert {"Location", "ETag", "X-Consistency-Token", "Idempotency-Replayed"} == set(create["responses"]["201"]["headers"])
     assert [parameter["name"] for parameter in create["parameters"]] == ["Idempotency-Key"]

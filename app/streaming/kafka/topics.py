@@ -4,7 +4,7 @@ import time
 
 import msgspec
 from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec
 
 from app.streaming.errors import TopicError
 from app.streaming.kafka.clients import COMMON, unreachable
@@ -14,6 +14,7 @@ from app.streaming.topology import Kind, TopicSpec
 
 REQUEST_S = 30.0
 LOOK_S = 10.0
+AGAIN_S = 0.05
 HEADER_ROOM = 64 * 1024  # what a retry or a dead letter adds to the record that it carries
 CARRIES_RECORDS = str(RECORD_LIMIT + HEADER_ROOM)
 CARRIES_ROWS = str(PARKED.limit + HEADER_ROOM)
@@ -41,7 +42,10 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: int) -> Applied:
-    """Create what is missing, and set what is set wrong; what is there must have the same partition count."""
+    """Create what is missing, and set what is set wrong; what is there must have the same partition count.
+
+    When it returns, each partition that was created has a leader that answers.
+    """
     admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
     kept = _counts(admin, bootstrap, specs)
     _check_counts(kept, partitions)
@@ -54,7 +58,21 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise TopicError(f"topic {name} could not be created: {error.args[0].str()}") from error
     _alter(admin, _wrong_settings(admin, [spec for spec in specs if spec.name in kept]))
+    _wait_for_leaders(admin, [TopicPartition(name, partition) for name in missing for partition in range(partitions)])
     return Applied(sorted(missing), sorted(kept))
+
+
+def _wait_for_leaders(admin: AdminClient, created: list[TopicPartition]) -> None:
+    """A topic is created before its leaders know of it: until then whoever uses it is refused."""
+    until = time.monotonic() + REQUEST_S
+    while created:
+        asked = admin.list_offsets(dict.fromkeys(created, OffsetSpec.latest()), request_timeout=REQUEST_S)
+        failed = {place: future.exception(REQUEST_S) for place, future in asked.items()}
+        created = [place for place, error in failed.items() if error is not None]
+        if created and time.monotonic() > until:
+            raise TopicError(f"{created[0]} has no leader yet ({failed[created[0]]}); look at the broker")
+        if created:
+            time.sleep(AGAIN_S)
 
 
 def check(bootstrap: str, specs: list[TopicSpec], partitions: int) -> None:
