@@ -82,13 +82,15 @@ class TaskState:
     def persisted(self, snapshot: Snapshot) -> None:
         self.durable = snapshot.positions
 
-    def make_room(self, limit: int) -> None:
-        """Keep the cached rows of all tables within `limit` bytes, about; all that was snapshot must be persisted."""
-        if 2 * self.cached_bytes > limit:  # the generation before this one took as much
-            for table in self.tables.values():
-                table.age()
-
     @property
     def cached_bytes(self) -> int:
-        """What rows that were used of late take in memory, those of the next checkpoint included."""
+        """What rows take in memory, those of the next checkpoint included, about."""
         return sum([table.cached_bytes for table in self.tables.values()])
+
+    def make_room(self, limit: int) -> None:
+        """Keep the cached rows within `limit` bytes, in the largest table first; all snapshots are persisted."""
+        excess = self.cached_bytes - limit
+        for table in sorted(self.tables.values(), key=lambda table: table.cached_bytes, reverse=True):
+            table.make_room(limit)
+            if excess > 0:
+                excess -= table.shed(excess)

@@ -111,16 +111,22 @@ class TaskTable(Generic[RowT]):
 
     @property
     def cached_bytes(self) -> int:
-        """What the rows that were used of late take in memory, about."""
+        """What its rows take in memory, about."""
         return self._rows.size
 
-    def age(self) -> None:
-        """Forget cached rows that were not used since this was last called. None may be on its way to the disk."""
-        self._rows.age(self.dirty)
+    def make_room(self, limit: int) -> None:
+        """Let rows that are not used any more be shed first, out of `limit` bytes."""
+        if self._rows.young > limit // 2:
+            self._rows.age(self.dirty)
+
+    def shed(self, excess: int) -> int:
+        """Let go of cached rows that take as many bytes together; answers how many that are. None may be on its way to
+        the disk; changed ones stay."""
+        return self._rows.shed(excess, self.dirty)
 
 
 def _sizes(keys: Iterable[bytes], stored: Iterable[bytes | None]) -> dict[bytes, int]:
-    return {key: 0 if data is None else len(data) for key, data in zip(keys, stored, strict=True)}
+    return {key: len(data) for key, data in zip(keys, stored, strict=True) if data is not None}
 
 
 AnyTable = TaskTable[Any]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.streaming.cache import DECODED, ROW_OVERHEAD
 from app.streaming.state import TaskState
@@ -16,6 +18,9 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
 
 ROWS = TableSpec("rows", Row)
 LIMIT = 400_000
+EACH = len(ROWS.encode(Row("x" * 100))) * DECODED + ROW_OVERHEAD
+BATCH = 50
+FIT = LIMIT // EACH // BATCH * BATCH
 
 
 class Counted(MemoryStore):
@@ -60,11 +65,12 @@ class Task:
 
 def test_rows_in_memory_stay_within_their_limit_however_many_there_are() -> None:
     task = Task()
-    each = 102 * DECODED + ROW_OVERHEAD
-    for first in range(0, 20_000, 50):
-        task.touch(range(first, first + 50))
-        assert task.state.cached_bytes <= LIMIT / 2
-    assert len(task.rows.cache) * each <= LIMIT / 2
+    for first in range(0, 20_000, BATCH):
+        task.touch(range(first, first + BATCH))
+        assert task.state.cached_bytes <= LIMIT
+    assert task.state.cached_bytes > LIMIT * 0.9
+    assert task.reads(range(20_000 - FIT, 20_000)) == 0
+    assert task.reads(range(20_000 - 2 * FIT, 20_000 - FIT)) >= FIT - BATCH
     assert task.rows.get(b"%08d" % 0) == Row("x" * 100)
 
 
@@ -75,17 +81,44 @@ def test_large_rows_leave_room_for_few() -> None:
     small = task.state.cached_bytes
     task.touch(range(20), size=1_000)
     assert task.state.cached_bytes >= small + 20 * 990 * DECODED
-    task.touch(range(20, 60), size=1_000)
-    assert len(task.rows.cache) == 0
+    task.touch(range(1_000, 1_200), size=1_000)
+    assert task.state.cached_bytes <= LIMIT
+    assert task.reads(range(20)) == 20
+
+
+def test_rows_of_the_next_checkpoint_count_before_they_were_encoded() -> None:
+    task = Task()
+    task.touch(range(10), size=1_000)
+    before = task.state.cached_bytes
+    for number in range(1_000, 1_100):
+        task.rows.put_unchecked(b"%08d" % number, Row("x" * 1_000))
+    assert task.state.cached_bytes == before + 100 * (len(ROWS.encode(Row("x" * 1_000))) * DECODED + ROW_OVERHEAD)
+    task.checkpoint()
+    assert task.state.cached_bytes <= LIMIT
 
 
 def test_rows_that_are_used_stay_while_others_pass_by() -> None:
     task = Task()
     task.touch(range(100))
-    for first in range(1_000, 50_000, 50):
+    for first in range(1_000, 50_000, BATCH):
         assert task.reads(range(100)) == 0
-        task.touch(range(first, first + 50))
+        task.touch(range(first, first + BATCH))
     assert task.reads(range(1_000, 1_100)) == 100
+
+
+def test_a_small_table_keeps_its_rows_beside_a_large_one() -> None:
+    few, many = TableSpec("few", Row), TableSpec("many", Row)
+    store = Counted()
+    state = TaskState([few, many], lambda name: f"{name}-log", set())
+    state.open(store, {})
+    state.tables["few"].put(b"a", Row("1"))
+    for first in range(0, 5_000, BATCH):
+        for number in range(first, first + BATCH):
+            state.tables["many"].put(b"%08d" % number, Row("x" * 100))
+        state.persisted(state.snapshot())
+        state.make_room(LIMIT)
+    assert state.tables["few"].cache == {b"a": Row("1")}
+    assert state.cached_bytes <= LIMIT
 
 
 def test_a_change_that_is_not_yet_durable_outlives_making_room() -> None:
@@ -96,11 +129,10 @@ def test_a_change_that_is_not_yet_durable_outlives_making_room() -> None:
     task.rows.delete(b"%08d" % 4)
     for _ in range(3):
         task.state.make_room(0)
-    assert task.rows.get(b"%08d" % 3) == Row("new")
-    assert task.rows.get(b"%08d" % 4) is None
+    assert task.rows.cache == {b"%08d" % 3: Row("new"), b"%08d" % 4: None}
     task.checkpoint()
     task.state.make_room(0)
-    task.state.make_room(0)
+    assert task.state.cached_bytes == 0
     assert task.rows.get(b"%08d" % 3) == Row("new")
     assert task.rows.get(b"%08d" % 4) is None
 
@@ -114,3 +146,29 @@ def test_the_cache_is_the_same_dictionary_always() -> None:
     task.rows.put(b"a", Row("1"))
     assert cache is task.rows.cache
     assert cache == {b"a": Row("1")}
+
+
+@given(st.lists(st.tuples(st.sampled_from("rwdc"), st.integers(0, 9), st.integers(0, 60)), max_size=60))
+def test_a_table_answers_as_a_dictionary_does(steps: list[tuple[str, int, int]]) -> None:
+    """Whatever is read, written, deleted and committed, with room for some of the rows."""
+    store, told = Counted(), dict[bytes, Row | None]()
+    state = TaskState([ROWS], lambda name: f"{name}-log", set())
+    state.open(store, {})
+    rows: TaskTable[Row] = state.tables[ROWS.name]
+    for step, number, size in steps:
+        key = b"%d" % number
+        if step == "r":
+            assert rows.get(key) == told.get(key)
+        elif step == "w":
+            told[key] = Row("x" * size)
+            rows.put(key, Row("x" * size))
+        elif step == "d":
+            told[key] = None
+            rows.delete(key)
+        else:
+            snapshot = state.snapshot()
+            store.write(snapshot.stored_rows())
+            state.persisted(snapshot)
+            state.make_room(2_000)
+            assert state.cached_bytes <= 2_000
+    assert {key: rows.get(key) for key in told} == told

@@ -96,9 +96,9 @@ class OwnedTask:
         restore(self._clients, self.store, self._changelogs, partition, self.progress, self._stop)
         return positions
 
-    def is_full(self) -> bool:
-        """Whether its rows take all the memory they may: it is time to write those that changed."""
-        return self.task.state.cached_bytes > self._stores.rows_each
+    def is_over(self, share: float) -> bool:
+        """Whether its rows take more memory than they may, by this share of it: those that changed must be written."""
+        return self.task.state.cached_bytes > self._stores.rows_each * (1 + share)
 
     @property
     def failure(self) -> StoreError | None:

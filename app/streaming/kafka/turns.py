@@ -13,7 +13,6 @@ from app.streaming.errors import StoreError, TooLargeError
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.kafka.restore import RestoreStoppedError
-from app.streaming.task import Task
 
 log = logger(__name__)
 
@@ -22,6 +21,7 @@ IDLE_TURN_S = 0.1  # when nothing is under way; a batch that comes ends it at on
 SOONEST_S = 0.025  # between two checkpoints of a task
 POSITIONS_ONLY_S = 0.5
 BACKLOG_HIGH, BACKLOG_LOW = 4000, 1000
+WRITE_OVER, HOLD_OVER = 0.25, 0.5  # of the memory that the rows of a task may take
 
 
 class Turns:
@@ -112,23 +112,24 @@ class Turns:
                 self._spawn(owned, self._checkpoint(owned))
             elif owned.task.timers_wait_for_ends():
                 self._spawn(owned, self._timer_ends(owned))
-        self._hold_what_waits(owned.task)
+        self._hold_what_waits(owned)
 
     def _is_busy(self) -> bool:
         tasks = [owned.task for owned in self._owned.values()]
         return any(task.is_dirty() or task.runner.in_flight() or task.parking.draining for task in tasks)
 
-    def _hold_what_waits(self, task: Task) -> None:
+    def _hold_what_waits(self, owned: OwnedTask) -> None:
+        task, is_over = owned.task, owned.is_over(HOLD_OVER)
         waiting = {topic: task.runner.backlog() for topic in task.topology.sources}
         waiting.update({topic: len(delayed) for topic, delayed in task.delayed.items()})
         for topic, count in waiting.items():
-            if count > BACKLOG_HIGH or count < BACKLOG_LOW:
-                self._fetcher.hold(topic, task.partition, hold=count > BACKLOG_HIGH)
+            if is_over or count > BACKLOG_HIGH or count < BACKLOG_LOW:
+                self._fetcher.hold(topic, task.partition, hold=is_over or count > BACKLOG_HIGH)
 
     def _is_due(self, owned: OwnedTask) -> bool:
         since = time.monotonic() - owned.checkpointed_at
         if owned.task.state.has_effects():
-            return since >= (self._interval_s if self.catching_up and not owned.is_full() else SOONEST_S)
+            return since >= (self._interval_s if self.catching_up and not owned.is_over(WRITE_OVER) else SOONEST_S)
         return since >= POSITIONS_ONLY_S and owned.task.state.has_moved()
 
     async def _checkpoint(self, owned: OwnedTask) -> None:
