@@ -58,14 +58,16 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise TopicError(f"topic {name} could not be created: {error.args[0].str()}") from error
     _alter(admin, _wrong_settings(admin, [spec for spec in specs if spec.name in kept]))
-    _wait_for_leaders(admin, [TopicPartition(name, partition) for name in missing for partition in range(partitions)])
+    _wait_for_leaders(bootstrap, [TopicPartition(name, partition) for name in missing for partition in range(partitions)])
     return Applied(sorted(missing), sorted(kept))
 
 
-def _wait_for_leaders(admin: AdminClient, created: list[TopicPartition]) -> None:
+def _wait_for_leaders(bootstrap: str, created: list[TopicPartition]) -> None:
     """A topic is created before its leaders know of it: until then whoever uses it is refused."""
     until = time.monotonic() + REQUEST_S
     while created:
+        # a new client each time: one that was told of no such topic remembers that for half a minute
+        admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
         asked = admin.list_offsets(dict.fromkeys(created, OffsetSpec.latest()), request_timeout=REQUEST_S)
         failed = {place: future.exception(REQUEST_S) for place, future in asked.items()}
         created = [place for place, error in failed.items() if error is not None]
