@@ -58,7 +58,7 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise TopicError(f"topic {name} could not be created: {error.args[0].str()}") from error
     _alter(admin, _wrong_settings(admin, [spec for spec in specs if spec.name in kept]))
-    _wait_for_leaders(bootstrap, [TopicPartition(name, partition) for name in missing for partition in range(partitions)])
+    _wait_for_leaders(bootstrap, [TopicPartition(name, number) for name in missing for number in range(partitions)])
     return Applied(sorted(missing), sorted(kept))
 
 
