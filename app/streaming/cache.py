@@ -1,6 +1,6 @@
-"""Decoded rows in memory, the less lately used of which can be shed."""
+"""Decoded rows in memory, in generations: those that were not used for longest are let go of together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import repeat
 from typing import Generic, TypeVar
 
@@ -12,13 +12,19 @@ ROW_OVERHEAD = 400
 DECODED = 5
 FIRST_GUESS = 200
 
+GENERATIONS = 3
+
+
+class _Generation(Generic[RowT]):
+    """Rows that were not used since; `size` is what they take."""
+
+    def __init__(self, rows: dict[bytes, RowT | None], sizes: dict[bytes, int], size: int) -> None:
+        self.rows, self.sizes, self.size = rows, sizes, size
+
 
 class RowCache(Generic[RowT]):
-    """Two generations: `rows` are the younger one, the same dictionary always; None is a row that does not exist.
-
-    A row of the older generation that is asked for becomes young; the others are shed, those first that have been old
-    for longest.
-    """
+    """`rows` are the youngest generation, the same dictionary always; None is a row that does not exist. A row of an
+    older generation that is asked for becomes young."""
 
     def __init__(self) -> None:
         self.rows: dict[bytes, RowT | None] = {}
@@ -29,33 +35,36 @@ class RowCache(Generic[RowT]):
         self.rows.clear()
         self._sizes: dict[bytes, int] = {}
         self._encoded = 0
-        self._older: dict[bytes, RowT | None] = {}
-        self._older_sizes: dict[bytes, int] = {}
-        self._older_bytes = 0
-        self._oldest_first: Iterator[bytes] = iter(())
+        self._older: list[_Generation[RowT]] = []  # the oldest comes first
 
     @property
-    def young(self) -> int:
-        """The bytes that the younger generation takes, about; rows that nobody has measured yet are like the others."""
+    def _young(self) -> int:
+        """Rows that nobody has measured yet are like the others."""
         unmeasured = len(self.rows) - len(self._sizes)
         return (self._encoded + unmeasured * self._mean) * DECODED + len(self.rows) * ROW_OVERHEAD
 
     @property
     def size(self) -> int:
         """The bytes that all rows take, about."""
-        return self.young + self._older_bytes
+        return self._young + sum([generation.size for generation in self._older])
 
-    def missing(self, keys: Iterable[bytes]) -> list[bytes]:
-        """Which of these rows are in neither generation."""
-        rows, older = self.rows, self._older
-        wanted = {*keys}.difference(rows)
-        if older:
-            for key in wanted.intersection(older):
-                rows[key] = older[key]
-                self._sizes[key] = self._forget(key)
-                self._encoded += self._sizes[key]
-                wanted.discard(key)
-        return list(wanted)
+    def missing(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Which of these rows are in no generation."""
+        wanted = {*keys}.difference(self.rows)
+        if wanted:
+            for generation in self._older:
+                if again := wanted.intersection(generation.rows):
+                    self._rejuvenate(generation, again)
+                    wanted -= again
+        return wanted
+
+    def _rejuvenate(self, generation: _Generation[RowT], keys: set[bytes]) -> None:
+        for key in keys:
+            self.rows[key] = generation.rows.pop(key)
+            size = generation.sizes.pop(key, self._mean)
+            self._sizes[key] = size
+            self._encoded += size
+            generation.size -= size * DECODED + ROW_OVERHEAD
 
     def measured(self, sizes: dict[bytes, int]) -> None:
         """The encoded sizes of some of the rows, new or changed."""
@@ -65,38 +74,25 @@ class RowCache(Generic[RowT]):
             self._sizes.update(sizes)
             self._mean = total // len(sizes)
 
-    def shed(self, excess: int, keep: dict[bytes, RowT | None]) -> int:
-        """Let go of rows that take as many bytes together, but not of those in `keep`; answers the bytes."""
-        before = self.size
-        self._shed_older(excess)
-        if (left := excess - before + self.size) > 0:
-            self.age(keep)
-            self._shed_older(left)
-        return before - self.size
+    def make_room(self, limit: int, keep: dict[bytes, RowT | None]) -> None:
+        """Let go of the rows that were not used for longest, but not of those in `keep`, until all take `limit` bytes
+        or less."""
+        share = limit // GENERATIONS
+        if self._young > share and self.size > limit - share:
+            self._age(keep)
+        while self._older and self.size > limit:
+            del self._older[0]
+        if self.size > limit:
+            self._age(keep)
+            self._older.clear()
 
-    def _shed_older(self, excess: int) -> None:
-        until = self._older_bytes - excess
-        while self._older_bytes > until and (key := next(self._oldest_first, None)) is not None:
-            if key in self._older:
-                self._forget(key)
-
-    def _forget(self, key: bytes) -> int:
-        """A row is no longer of the older generation; answers its encoded size."""
-        del self._older[key]
-        size = self._older_sizes.pop(key)
-        self._older_bytes -= size * DECODED + ROW_OVERHEAD
-        return size
-
-    def age(self, keep: dict[bytes, RowT | None]) -> None:
-        """The younger generation goes over to the older one, save for the rows of `keep`."""
-        self._older_sizes |= {key: self._sizes.get(key, self._mean) for key in self.rows if key not in keep}
-        self._older |= self.rows
-        for key in keep:
-            self._older.pop(key, None)
-            self._older_sizes.pop(key, None)
-        self._older_bytes = sum(self._older_sizes.values()) * DECODED + len(self._older) * ROW_OVERHEAD
-        self._oldest_first = iter(list(self._older))
-        self._sizes = {key: self._sizes[key] for key in keep if key in self._sizes}
-        self._encoded = sum(self._sizes.values())
+    def _age(self, keep: dict[bytes, RowT | None]) -> None:
+        """A new youngest generation begins, with the rows of `keep`."""
+        size, rows, sizes = self._young, self.rows.copy(), self._sizes
         self.rows.clear()
         self.rows.update(keep)
+        self._sizes = {key: sizes.pop(key) for key in keep if key in sizes}
+        self._encoded = sum(self._sizes.values())
+        for key in keep:
+            rows.pop(key, None)
+        self._older.append(_Generation(rows, sizes, size - self._young))

@@ -88,9 +88,8 @@ class TaskState:
         return sum([table.cached_bytes for table in self.tables.values()])
 
     def make_room(self, limit: int) -> None:
-        """Keep the cached rows within `limit` bytes, in the largest table first; all snapshots are persisted."""
-        excess = self.cached_bytes - limit
-        for table in sorted(self.tables.values(), key=lambda table: table.cached_bytes, reverse=True):
+        """Keep the cached rows within `limit` bytes, of small tables rather than of large ones; all snapshots are
+        persisted."""
+        for table in sorted(self.tables.values(), key=lambda table: table.cached_bytes):
             table.make_room(limit)
-            if excess > 0:
-                excess -= table.shed(excess)
+            limit = max(0, limit - table.cached_bytes)

@@ -65,7 +65,7 @@ class TaskTable(Generic[RowT]):
     def load(self, keys: Iterable[bytes]) -> dict[bytes, RowT | None]:
         """Make the rows of `keys` present in the cache, and return the cache."""
         cache = self.cache
-        missing = self._rows.missing(keys)
+        missing = list(self._rows.missing(keys))
         if missing and self._committed is not None:
             prefix, decode = self.spec.prefix, self.spec.decode
             found = self._committed.get_many([prefix + key for key in missing])
@@ -115,14 +115,9 @@ class TaskTable(Generic[RowT]):
         return self._rows.size
 
     def make_room(self, limit: int) -> None:
-        """Let rows that are not used any more be shed first, out of `limit` bytes."""
-        if self._rows.young > limit // 2:
-            self._rows.age(self.dirty)
-
-    def shed(self, excess: int) -> int:
-        """Let go of cached rows that take as many bytes together; answers how many that are. None may be on its way to
-        the disk; changed ones stay."""
-        return self._rows.shed(excess, self.dirty)
+        """Let go of the cached rows that were not used for longest, until all take `limit` bytes or less. None may be
+        on its way to the disk; changed ones stay."""
+        self._rows.make_room(limit, self.dirty)
 
 
 def _sizes(keys: Iterable[bytes], stored: Iterable[bytes | None]) -> dict[bytes, int]:
