@@ -78,9 +78,12 @@ async def test_a_server_that_takes_long_to_come_back_holds_up_no_other(tmp_path:
         await asyncio.wait_for(came_back.wait(), LIMIT)
         assert other.alive()
         assert not slow.ready.is_set()
+        came_back.clear()
+        slow.ready.set()
+        await asyncio.wait_for(came_back.wait(), LIMIT)
+        assert slow.alive()
     finally:
         watching.cancel()
-        slow.ready.set()
         await asyncio.to_thread(slow.stop)
         await asyncio.to_thread(other.stop)
 
