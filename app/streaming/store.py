@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -80,14 +80,15 @@ class Store:
         with self._disk():
             rows.status()  # a block that cannot be read looks like the end
 
-    def write(self, rows: dict[bytes, bytes | None], changelogs: dict[str, int]) -> None:
-        """Rows (None deletes) and changelog positions in one atomic batch; positions never move back."""
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]], changelogs: dict[str, int]) -> None:
+        """Rows in their order (None deletes) and changelog positions in one atomic batch; positions never move back."""
         batch = WriteBatch(raw_mode=True)
-        for key, data in rows.items():
+        put, delete = batch.put, batch.delete
+        for key, data in rows:
             if data is None:
-                batch.delete(key)
+                delete(key)
             else:
-                batch.put(key, data)
+                put(key, data)
         stored = self.positions.changelogs
         moved = stored | {topic: max(offset, stored.get(topic, 0)) for topic, offset in changelogs.items()}
         positions = Positions(moved, time.time())

@@ -138,7 +138,7 @@ async def test_a_store_that_is_too_old_is_rebuilt(setting: Setting, monkeypatch:
     await first.checkpoint()
     assert first.owned.store is not None
     monkeypatch.setattr(store, "time", SimpleNamespace(time=lambda: time.time() - STALE_AFTER_S))
-    first.owned.store.write({b"counts\0ghost": msgspec.msgpack.encode(["ghost", 99, 99, 0, b""])}, {})
+    first.owned.store.write({b"counts\0ghost": msgspec.msgpack.encode(["ghost", 99, 99, 0, b""])}.items(), {})
     monkeypatch.undo()
     await first.owned.close()
     assert setting.counts(await setting.own("a")) == {3}

@@ -77,11 +77,11 @@ def test_a_worker_that_reads_a_damaged_block_sets_the_files_aside_and_goes_on(cl
 async def test_rows_equal_the_log_whatever_befell_the_files(
     kafka: str, tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
-    """Twenty times a file is overwritten, torn, emptied or removed while nobody has it open."""
+    """Again and again one is overwritten, torn, emptied or removed while nobody has it open."""
     topology = counting(unique("damaged"), tmp_path, (100,))
     log = Log(kafka)
     topics.apply(kafka, topology.topics(), 1, 1)
-    for seed in range(1, 21):
+    for seed in range(1, 9):
         log.send(f"{topology.name}-in", ticks(10, 1, first=seed))
         task = Inside(topology, kafka, tmp_path / "disk")
         await task.reset()
@@ -91,5 +91,5 @@ async def test_rows_equal_the_log_whatever_befell_the_files(
         rows = [COUNTS.decode(row) for _, row in task.owned.store.scan(COUNTS.prefix)]
         assert rows == [Count(f"key-{key}", seed, seed) for key in range(10)], seed
         await task.close()
-        rng = random.Random(seed)
-        rng.choice(DAMAGES)(tmp_path / "disk" / f"{topology.name}-0", rng)
+        damage = DAMAGES[seed % len(DAMAGES)]
+        damage(tmp_path / "disk" / f"{topology.name}-0", random.Random(seed))

@@ -39,8 +39,8 @@ def store(tmp_path: Path, memory: StateMemory) -> Iterator[Store]:
 def test_rows_and_positions_are_there_after_it_was_opened_again(tmp_path: Path, memory: StateMemory) -> None:
     """Positions never move back."""
     first = Store(tmp_path / "store", memory)
-    first.write({b"a": b"1", b"b": b"2"}, {"log": 7})
-    first.write({b"a": None}, {"log": 5, "other": 3})
+    first.write({b"a": b"1", b"b": b"2"}.items(), {"log": 7})
+    first.write({b"a": None}.items(), {"log": 5, "other": 3})
     first.close()
     again = Store(tmp_path / "store", memory)
     assert again.get_many([b"a", b"b"]) == [None, b"2"]
@@ -49,7 +49,7 @@ def test_rows_and_positions_are_there_after_it_was_opened_again(tmp_path: Path, 
 
 
 def test_a_scan_is_of_its_prefix_alone(store: Store) -> None:
-    store.write({b"a\x00": b"1", b"a\x00k": b"2", b"a\x01": b"3", b"b": b"4"}, {})
+    store.write({b"a\x00": b"1", b"a\x00k": b"2", b"a\x01": b"3", b"b": b"4"}.items(), {})
     assert [key for key, _ in store.scan(b"a\x00")] == [b"a\x00", b"a\x00k"]
     assert [key for key, _ in store.scan(b"a\x00", after=b"a\x00")] == [b"a\x00k"]
 
@@ -57,7 +57,7 @@ def test_a_scan_is_of_its_prefix_alone(store: Store) -> None:
 def test_a_scan_that_meets_a_damaged_block_does_not_look_like_the_end(tmp_path: Path, memory: StateMemory) -> None:
     """Timers and parked records would be gone without a word."""
     first = Store(tmp_path / "store", memory)
-    first.write({b"a\x00%04d" % number: random.randbytes(100) for number in range(1000)}, {})
+    first.write({b"a\x00%04d" % number: random.randbytes(100) for number in range(1000)}.items(), {})
     first.close()
     (file,) = first.path.glob("*.sst")
     with file.open("r+b") as opened:
@@ -71,7 +71,7 @@ def test_a_scan_that_meets_a_damaged_block_does_not_look_like_the_end(tmp_path: 
 
 
 def test_a_wiped_store_is_empty_and_new(store: Store) -> None:
-    store.write({b"a": b"1"}, {"log": 7})
+    store.write({b"a": b"1"}.items(), {"log": 7})
     assert not store.is_new
     store.wipe()
     assert store.get(b"a") is None

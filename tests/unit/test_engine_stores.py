@@ -17,7 +17,7 @@ from tests.engine.damage import DAMAGES, Damage
 
 NAME = "views-0"
 KEEP_S = 3600.0
-ROWS: dict[bytes, bytes | None] = {b"t\0%05d" % number: random.Random(number).randbytes(100) for number in range(5_000)}
+ROWS = {b"t\0%05d" % number: random.Random(number).randbytes(100) for number in range(5_000)}
 
 FULL = """
 import resource, sys
@@ -32,7 +32,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
 written = 0
 try:
     while True:
-        store.write({b"t\\0%08d" % n: n.to_bytes(100, "big") for n in range(written, written + 1000)}, {"log": written})
+        rows = [(b"t\\0%08d" % n, n.to_bytes(100, "big")) for n in range(written, written + 1000)]
+        store.write(rows, {"log": written})
         written += 1000
 except DiskFullError as error:
     assert "make room" in str(error), error
@@ -73,7 +74,7 @@ def stores(tmp_path: Path) -> Stores:
 
 def written(stores: Stores) -> Store:
     store = stores.open(NAME)
-    store.write(ROWS, {"log": 7})
+    store.write(ROWS.items(), {"log": 7})
     return store
 
 
@@ -95,7 +96,7 @@ def test_a_store_is_open_in_one_place_at_a_time(tmp_path: Path) -> None:
     stores.sweep("views")
     with pytest.raises(StoreInUseError):
         Stores(tmp_path, StateMemory(16), keep_s=0.0).open(NAME)
-    store.write({b"a": b"1"}, {})
+    store.write({b"a": b"1"}.items(), {})
     assert stores.rows_each == (16 << 20) * 2 // 5
 
 
@@ -172,7 +173,7 @@ def test_a_left_store_is_removed_after_its_time(tmp_path: Path) -> None:
     age(tmp_path / "views-1", -60.0)
     later.sweep("views")
     elsewhere.communicate(timeout=30)
-    here.write({b"a": b"1"}, {})
+    here.write({b"a": b"1"}.items(), {})
     assert {path.name for path in tmp_path.iterdir()} == {
         "views-1", "views-2", "views-3", "other-views-0", "views-more-0"
     }  # fmt: skip

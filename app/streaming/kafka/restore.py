@@ -51,7 +51,7 @@ def restore(
             _replay(consumer, store, behind, changelogs, progress, stop)
         finally:
             consumer.close()
-    store.write({}, starts)
+    store.write((), starts)
 
 
 def _outdated(store: Store, ends: dict[str, tuple[int, int]]) -> str:
@@ -95,7 +95,7 @@ def _replay(
         progress.advance(count, sum(max(0, end - at[topic]) for topic, (_, end) in behind.items()))
         if progress.standing_s() > STALLED_S:
             raise RestoreStalledError(_stalled(behind, at))
-    store.write({}, at)
+    store.write((), at)
 
 
 def replay(consumer: Consumer, store: Store, changelogs: dict[str, bytes], at: dict[str, int]) -> int:
@@ -116,16 +116,20 @@ def _stalled(behind: dict[str, tuple[int, int]], at: dict[str, int]) -> str:
     )
 
 
-def _rows(messages: list[Message], changelogs: dict[str, bytes], at: dict[str, int]) -> dict[bytes, bytes | None]:
-    """The last row per key of these messages; `at` moves past them, transaction markers included."""
-    rows: dict[bytes, bytes | None] = {}
+def _rows(
+    messages: list[Message], changelogs: dict[str, bytes], at: dict[str, int]
+) -> list[tuple[bytes, bytes | None]]:
+    """The rows of these messages; `at` moves past them, transaction markers included."""
+    rows: list[tuple[bytes, bytes | None]] = []
+    last: dict[str, Message] = {}
     for message in messages:
         topic, error = message.topic(), message.error()
         if error is None:
-            rows[changelogs[topic] + message.key()] = message.value()
-            at[topic] = message.offset() + 1
+            rows.append((changelogs[topic] + message.key(), message.value()))
+            last[topic] = message
         elif error.name() == "_PARTITION_EOF":
             at[topic] = max(at[topic], message.offset())
         else:
             raise KafkaException(error)
+    at.update({topic: max(at[topic], message.offset() + 1) for topic, message in last.items()})
     return rows

@@ -97,11 +97,11 @@ class Standby:
             while not self._stop.is_set():
                 count = replay(consumer, store, self._changelogs, at)
                 if time.monotonic() - written_at > WRITE_EVERY_S:
-                    store.write({}, at)
+                    store.write((), at)
                     written_at = time.monotonic()
                 self._at = dict(at)
                 self.progress.advance(count, self._behind(consumer, at))
-            store.write({}, at)
+            store.write((), at)
         finally:
             consumer.close()
 
