@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli.topics import declared
+from app.cli.topology import cli as topology_command
+from app.config import load
 from app.streaming.errors import GroupActiveError, ResetUnfinishedError, StartRequiredError
 from app.streaming.kafka import topics
 from app.streaming.kafka.reset import reset
@@ -102,11 +106,9 @@ async def test_a_reset_topology_is_built_anew_on_disks_that_knew_the_old(setting
 
 @pytest.mark.anyio
 async def test_a_reset_that_was_killed_is_run_again(setting: Setting) -> None:
-    """Amid its steps, before the first deletion and before the last commit; workers refuse until it has ended."""
+    """After the first commit, amid the deletion, before the last commit; workers refuse until it has ended."""
     setting.send(3)
-    steps: list[str] = []
-    await reset(setting.log.bootstrap, setting.topology, 1, None, steps.append)
-    for step in (2, len(steps) // 2, len(steps)):
+    for step in (2, 3, 4):
         assert right(await setting.work("a", 3 * KEYS), 3)
         command = [sys.executable, "-c", KILLED, setting.log.bootstrap, setting.topology.name]
         done = subprocess.run([*command, str(setting.directory), str(step)], timeout=60)
@@ -154,3 +156,16 @@ async def test_a_reset_waits_for_workers_to_be_stopped_and_for_a_start_to_be_tol
         cluster.quiet()
         made = (tmp_path / "shared" / "calls").read_text().removeprefix(calls).split("\n")
         assert sorted(made) == sorted(["", *(f"key-{key} 3" for key in range(KEYS))])
+
+
+def test_the_command_resets_a_topology_of_the_product(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells what it does, and what to do next; it refuses where a start must be told."""
+    monkeypatch.setenv("ORDERFLOW_KAFKA", kafka)
+    topics.apply(kafka, declared(load()), 4, 1)
+    done = CliRunner().invoke(topology_command, ["reset", "order-views"])
+    assert done.exit_code == 0, done.output
+    assert "orderflow-order-views-order_summaries-changelog" in done.output
+    assert "start its workers" in done.output
+    refused = CliRunner().invoke(topology_command, ["reset", "payments"])
+    assert isinstance(refused.exception, StartRequiredError)
+    assert CliRunner().invoke(topology_command, ["reset", "payments", "--from", "latest"]).exit_code == 0

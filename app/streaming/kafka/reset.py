@@ -40,9 +40,12 @@ async def reset(bootstrap: str, topology: Topology, partitions: int, start: Star
         tell(f"fencing {partitions} tasks")
         for number, positions in starts.items():
             await _commit(clients, topology, number, RESETTING, positions)
-        for spec in _own_topics(admin, topology):
-            tell(f"emptying {spec.name}")
-            topics.empty(admin, spec, partitions)
+        own_topics = _own_topics(admin, topology)
+        tell(f"emptying {', '.join(spec.name for spec in own_topics)}")
+        topics.let_delete(admin, own_topics)
+        topics.empty(admin, own_topics, partitions)
+        tell("keeping changelogs again")
+        topics.keep_again(admin, own_topics)
         tell("committing where it starts")
         for number, positions in starts.items():
             own = first_positions(clients.ends, topology, number, "earliest")

@@ -97,24 +97,26 @@ def check_counts(admin: AdminClient, bootstrap: str, specs: list[TopicSpec], par
     _check_counts(counts, partitions)
 
 
-def empty(admin: AdminClient, spec: TopicSpec, partitions: int) -> None:
+def let_delete(admin: AdminClient, specs: list[TopicSpec]) -> None:
+    """Let all of these be emptied: Kafka deletes no records of a compacted topic. `keep_again` ends it (blocking)."""
+    _alter(admin, {spec: {"cleanup.policy": "delete"} for spec in specs})
+
+
+def keep_again(admin: AdminClient, specs: list[TopicSpec]) -> None:
+    """See `let_delete` (blocking)."""
+    _alter(admin, {spec: {"cleanup.policy": SETTINGS[spec.kind]["cleanup.policy"]} for spec in specs})
+
+
+def empty(admin: AdminClient, specs: list[TopicSpec], partitions: int) -> None:
     """Delete every record that is there now; offsets go on from where they were (blocking)."""
-    policy = SETTINGS[spec.kind]["cleanup.policy"]
-    if policy != "delete":  # Kafka deletes no records of a compacted topic
-        _alter(admin, {spec: {"cleanup.policy": "delete"}})
-    _delete_records(admin, [TopicPartition(spec.name, number, OFFSET_END) for number in range(partitions)])
-    if policy != "delete":
-        _alter(admin, {spec: {"cleanup.policy": policy}})
-
-
-def _delete_records(admin: AdminClient, places: list[TopicPartition]) -> None:
+    places = [TopicPartition(spec.name, number, OFFSET_END) for spec in specs for number in range(partitions)]
     until = time.monotonic() + REQUEST_S
     while True:
         try:
             for deleted in admin.delete_records(places, request_timeout=REQUEST_S).values():
                 deleted.result(REQUEST_S)
         except KafkaException as error:
-            # a broker learns of the changed policy a moment later
+            # a broker learns of a changed policy a moment later
             if error.args[0].name() != "POLICY_VIOLATION" or time.monotonic() > until:
                 raise
             time.sleep(0.05)
