@@ -36,6 +36,26 @@ RATIOS: dict[str, tuple[tuple[str, Of], tuple[str, Of]]] = {
     "restore": (("restore", RATE), ("consume", RATE)),
 }
 
+# ratio -> what is wanted of it
+BARS = {
+    "kafka_streams": ">= 2.0",
+    "kafka_streams_steady": ">= 1.5",
+    "kafka_streams_exactly_once": ">= 2.0",
+    "kafka_streams_cpu": "<= 0.4",
+    "kafka_streams_rss": "<= 0.35",
+    "kafka_streams_many_keys": ">= 2.0",
+    "kafka_streams_p99": "<= 1.0",
+    "flink": ">= 1.4",
+    "flink_steady": ">= 1.2",
+    "flink_cpu": "<= 0.4",
+    "bytewax": ">= 3",
+    "pathway": ">= 3",
+    "quix": ">= 5",
+    "stock_faust": ">= 70",
+    "stock_faust_without_compiler": ">= 35",
+    "restore": ">= 0.3",
+}
+
 
 def median(runs: Iterable[Run | Latency], row: str, of: Of) -> float | None:
     """Over the rounds of a row; None when it never ran."""

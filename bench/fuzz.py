@@ -1,7 +1,7 @@
 """Hostile bytes by the million: `python -m bench.fuzz [--mutations N] [--seed S] [--processes P]`.
 
-Prints one JSON line: mutations run, what became of them, crashes, hangs, and how long the decoder in use took for one,
-in milliseconds. Exits 1 when a process crashed or hung, two decoders differed, or a refusal was no typed error.
+Prints one JSON line, and keeps it in `bench/results`: mutations run, what became of them, crashes, hangs, and how long
+the decoder in use took for one, in milliseconds. Exits 1 when a process crashed or hung, two decoders differed, or a refusal was no typed error.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from app.serde.decoder import DecoderName, decoder_in_use
+from bench import reporting
 from bench.mutations import Told
 
 SHARE = 50_000
@@ -44,9 +45,10 @@ def main() -> None:
     parser.add_argument("--mutations", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
-    asked = parser.parse_args()
+    asked, on = parser.parse_args(), reporting.machine()
     figures = fuzz(asked.mutations, asked.seed, asked.processes)
     sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
+    reporting.save_figures(reporting.RESULTS, "fuzz", on, [msgspec.to_builtins(figures)])
     sys.exit(0 if figures.sound else 1)
 
 

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from bench.figures import CPU, P99, RATE, RSS, SECOND_HALF, Of, median, ratios
+from bench.figures import BARS, CPU, P99, RATE, RSS, SECOND_HALF, Of, median, ratios
 from bench.latency import Latency
 from bench.rows import CATCH_UP, CONSUME, LATENCY, MANY_KEYS, RESTORE
 from bench.running import Run
@@ -35,8 +35,8 @@ def table(runs: Runs) -> str:
         p50, p99 = median(runs, row.name, lambda run: run.p50_ms), median(runs, row.name, P99)
         if p50 is not None and p99 is not None:
             lines.append(f"| {row.title} | {p50:.0f} | {p99:.0f} |")
-    lines += ["", "| orderflow / peer | |", "|---|---:|"]
-    lines += [f"| {name} | {ratio:.2f} |" for name, ratio in ratios(runs).items()]
+    lines += ["", "| orderflow / peer | measured | wanted |", "|---|---:|---:|"]
+    lines += [f"| {name} | {ratio:.2f} | {BARS[name]} |" for name, ratio in ratios(runs).items()]
     return "\n".join(lines) + "\n"
 
 
@@ -100,6 +100,11 @@ def save_figures(results: Path, name: str, on: dict[str, Any], figures: list[dic
     results.mkdir(exist_ok=True)
     content = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": on, "figures": figures}
     (results / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    return in_columns(figures)
+
+
+def in_columns(figures: list[dict[str, Any]]) -> str:
+    """A table in Markdown, with a column for each name."""
     columns = list(figures[0])
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     lines += [f"| {' | '.join(str(figure[column]) for column in columns)} |" for figure in figures]

@@ -15,11 +15,12 @@ from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from bench.events import OrderLog
-from bench.figures import RATIOS, ratios
+from bench.figures import BARS, RATIOS, ratios
 from bench.latency import Latency, percentiles
+from bench.page import PAGE, PART, filled
 from bench.peers import work
 from bench.peers.meter import Meter
-from bench.reporting import plot, save, table
+from bench.reporting import machine, plot, save, save_figures, table
 from bench.rows import CATCH_UP, CONSUME, LATENCY, MANY_KEYS, RESTORE
 from bench.running import Run, added_up, measured_line
 
@@ -147,3 +148,26 @@ def test_a_meter_tells_both_halves(capfd: pytest.CaptureFixture[str]) -> None:
     assert line is not None
     assert line["events"] == 4
     assert line["first_half_seconds"] + line["second_half_seconds"] == pytest.approx(line["seconds"])
+
+
+def test_the_page_takes_its_figures_from_results_and_keeps_what_did_not_run(tmp_path: Path) -> None:
+    on = machine()
+    save(tmp_path, every_row(), on, {"rounds": 3}, {"quix": "no wheel here"})
+    save_figures(tmp_path, "growth", on, [{"keys": 50_000, "events/s": 123_456}])
+    empty = "".join(f"<!-- figures: {name} -->\nold {name}\n<!-- end -->\n" for name in ("latest", "growth", "hops"))
+    page = filled(empty, tmp_path)
+    assert "| kafka_streams | 1.00 | >= 2.0 |" in page
+    assert "Left out: quix (no wheel here)" in page
+    assert "| 50000 | 123456 |" in page
+    assert "old hops" in page
+    assert "old growth" not in page
+    assert filled(page, tmp_path) == page
+
+
+def test_the_parts_of_the_page_are_those_that_programs_measure() -> None:
+    parts = {found["name"] for found in PART.finditer(PAGE.read_text())}
+    assert parts == {"latest", "layers", "growth", "failover", "hops", "fuzz"}
+
+
+def test_every_ratio_has_its_bar() -> None:
+    assert RATIOS.keys() == BARS.keys()
