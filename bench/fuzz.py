@@ -1,7 +1,8 @@
 """Hostile bytes by the million: `python -m bench.fuzz [--mutations N] [--seed S] [--processes P]`.
 
 Prints one JSON line, and keeps it in `bench/results`: mutations run, what became of them, crashes, hangs, and how long
-the decoder in use took for one, in milliseconds. Exits 1 when a process crashed or hung, two decoders differed, or a refusal was no typed error.
+the decoder in use took for one, in milliseconds. Exits 1 when a process crashed or hung, two decoders differed, or a
+refusal was no typed error.
 """
 
 import argparse
