@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from app.streaming.errors import OffsetsExpiredError, ResetUnfinishedError, StartRequiredError, TopologyChangedError
+from app.streaming.kafka.moving import ends
 from app.streaming.names import retry_topic
 from app.streaming.topology import Repartition, Topology
 
@@ -61,7 +62,7 @@ def _check_retired(consumer: Consumer, topology: Topology, partition: int) -> No
     own = retry_topic(topology.group, 0).removesuffix("0")
     retired = [t for t in known if t.startswith(own) and t[len(own) :].isdigit() and t not in topology.retry_topics]
     for topic, tp in _committed(consumer, retired, partition).items() if retired else ():
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S)
+        low, high = ends(consumer, topic, partition)
         if max(tp.offset, low) < high:
             raise TopologyChangedError(
                 f"{topic}[{partition}] is no longer a retry topic of {topology.name}, but holds records that are not "
@@ -72,7 +73,7 @@ def _check_retired(consumer: Consumer, topology: Topology, partition: int) -> No
 def _check_no_rows(consumer: Consumer, topology: Topology, partition: int) -> None:
     for table in topology.tables:
         changelog = topology.changelog(table)
-        if consumer.get_watermark_offsets(TopicPartition(changelog, partition), REQUEST_S)[1] > 0:
+        if ends(consumer, changelog, partition)[1] > 0:
             raise OffsetsExpiredError(
                 f"group {topology.group} has no committed offsets for partition {partition}, but {changelog} has "
                 "records: its offsets expired or were deleted. Run `orderflow topology reset {topology.name}` "
@@ -109,17 +110,17 @@ def first_positions(consumer: Consumer, topology: Topology, partition: int, star
 
 
 def _start(consumer: Consumer, topic: str, partition: int, start: Start) -> int:
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S)
+    low, high = ends(consumer, topic, partition)
     if isinstance(start, int):
         offset: int = consumer.offsets_for_times([TopicPartition(topic, partition, start)], REQUEST_S)[0].offset
-        return offset if offset not in (OFFSET_BEGINNING, OFFSET_END) and offset >= 0 else int(high)
-    return int(low) if start == "earliest" else int(high)
+        return offset if offset not in (OFFSET_BEGINNING, OFFSET_END) and offset >= 0 else high
+    return low if start == "earliest" else high
 
 
 def _low(consumer: Consumer, topic: str, partition: int) -> int:
-    return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S)[0])
+    return ends(consumer, topic, partition)[0]
 
 
 def committed_ends(consumer: Consumer, topics: list[str], partition: int) -> dict[str, int]:
     """The committed end of each topic now (blocking)."""
-    return {t: int(consumer.get_watermark_offsets(TopicPartition(t, partition), REQUEST_S)[1]) for t in topics}
+    return {topic: ends(consumer, topic, partition)[1] for topic in topics}

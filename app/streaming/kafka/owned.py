@@ -12,6 +12,7 @@ from app.observability.metrics import CHECKPOINT_SECONDS, CHECKPOINTS, RESETS, T
 from app.streaming.errors import StoreError, StuckHandlerError
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.clients import Clients
+from app.streaming.kafka.moving import passes
 from app.streaming.kafka.offsets import Start, begin_positions, committed_ends, tables_metadata
 from app.streaming.kafka.progress import Progress
 from app.streaming.kafka.restore import RestoreStoppedError, changelog_ends, restore
@@ -164,7 +165,7 @@ class OwnedTask:
         self.failures += 1
         self.trouble = trouble
         TROUBLES.labels(self.task.topology.group, type(trouble).__name__).inc()
-        pause_s = min(AGAIN_S * 2.0 ** (self.failures - 1), AGAIN_AT_LAST_S)
+        pause_s = AGAIN_S if passes(trouble) else min(AGAIN_S * 2.0 ** (self.failures - 1), AGAIN_AT_LAST_S)
         why = f"{type(trouble).__name__}: {trouble}"
         log.warning("task.failed", task=str(self.task), why=why, failures=self.failures, again_in_s=pause_s)
         with contextlib.suppress(TimeoutError):

@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from app.observability.log import logger
 from app.streaming.errors import RestoreStalledError, TopicError
+from app.streaming.kafka import moving
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.progress import Progress
 from app.streaming.store import Store
@@ -70,7 +71,7 @@ def changelog_ends(clients: Clients, changelogs: Iterable[str], partition: int) 
     """(first, next) offset of each changelog, open transactions counted (blocking)."""
     asked = clients.raw_ends
     try:
-        return {topic: asked.get_watermark_offsets(TopicPartition(topic, partition), REQUEST_S) for topic in changelogs}
+        return {topic: moving.ends(asked, topic, partition) for topic in changelogs}
     except KafkaException as error:
         if error.args[0].name() in UNKNOWN:  # as one is, too, whose leader is being elected
             known = asked.list_topics(timeout=REQUEST_S).topics
