@@ -12,6 +12,7 @@ from app.streaming.topology import Topology
 from tests.engine.topologies import Tick, bucket_of
 
 REQUEST_S = 30.0
+SENT_S = 90.0  # a broker may be killed and come back meanwhile
 
 
 class Log:
@@ -34,7 +35,7 @@ class Log:
         """Returns when they are in the topic."""
         for tick in ticks:
             self.producer.produce(topic, msgspec.msgpack.encode(tick), tick.key.encode())
-        assert self.producer.flush(REQUEST_S) == 0
+        assert self.producer.flush(SENT_S) == 0
 
     def consumer(self, group: str = "oracle", isolation: str = "read_committed") -> Consumer:
         return Consumer(
