@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from app.streaming.kafka import moving
 from app.streaming.topology import Topology
 
 REQUEST_S = 10.0
@@ -26,8 +27,8 @@ class Lag:
         """The next offset of all that is read, what is not decided yet counted too."""
         asked = next(iter(self._groups.values()))
         topics = sorted({topic for topology in self._groups for topic in topology.input_topics})
-        places = [TopicPartition(topic, partition) for topic in topics for partition in range(self._partitions)]
-        return {(place.topic, place.partition): asked.get_watermark_offsets(place, REQUEST_S)[1] for place in places}
+        places = [(topic, partition) for topic in topics for partition in range(self._partitions)]
+        return {place: moving.ends(asked, *place)[1] for place in places}
 
     def behind(self, ends: Ends | None = None) -> int:
         """Records that the groups have yet to commit, up to these ends or to those of now."""
