@@ -6,6 +6,7 @@ is known, 4 write the rows to RocksDB. A crash between 3 and 4 is mended by the 
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,16 +17,30 @@ from app.streaming.state import Snapshot
 
 SLICE = 2000
 REQUEST_S = 15.0
-SEND_OFFSETS_S = 5.0
+OFFSETS_S = 15.0  # a coordinator that moves is back sooner; less than the timeout of the transaction
 UNKNOWN_S = 120.0
+HANGS_S = 2.0  # past its own limit a client does not come back
+LEAVE_S = 5.0  # for a task that is left: less than what its worker has to end
+AGAIN_S = 0.1
 
 
 class Transactions:
-    """The transactions of one owner of one task: after any error the owner takes a new one, this is never mended."""
+    """The transactions of one owner of one task: after any error the owner takes a new one, this is never mended.
 
-    def __init__(self, producer: Producer, offsets: Consumer, partition: int, metadata: str) -> None:
+    Once `leaving` is set, no moving coordinator is waited for.
+    """
+
+    def __init__(
+        self,
+        producer: Producer,
+        offsets: Consumer,
+        partition: int,
+        metadata: str,
+        leaving: asyncio.Event | None = None,
+    ) -> None:
         self._held = [producer]
         self._offsets, self._partition, self._metadata = offsets, partition, metadata
+        self._leaving = leaving or asyncio.Event()
 
     @property
     def _producer(self) -> Producer:
@@ -72,7 +87,7 @@ class Transactions:
                     await asyncio.sleep(0)
 
     async def _finish(self, positions: dict[str, int]) -> None:
-        await limited(partial(self._send_offsets, positions), SEND_OFFSETS_S)
+        await limited(partial(self._send_offsets, positions), OFFSETS_S + HANGS_S, self._leaving, LEAVE_S)
         await limited(self._commit, UNKNOWN_S + REQUEST_S)
 
     def _send(self, topic: str, value: bytes | None, key: bytes | None, partition: int, **more: Any) -> None:
@@ -87,16 +102,24 @@ class Transactions:
     def _send_offsets(self, positions: dict[str, int]) -> None:
         offsets = [TopicPartition(t, self._partition, o, self._metadata) for t, o in positions.items()]
         # generation -1 of a consumer that never joined: fencing is by the transactional id, not by the group
-        self._producer.send_offsets_to_transaction(offsets, self._offsets.consumer_group_metadata(), SEND_OFFSETS_S)
+        group, producer = self._offsets.consumer_group_metadata(), self._producer
+        self._ask(lambda left_s: producer.send_offsets_to_transaction(offsets, group, left_s), OFFSETS_S)
 
     def _commit(self) -> None:
         """Asks until the outcome is known."""
-        until = time.monotonic() + UNKNOWN_S
+        producer = self._producer
+        self._ask(lambda left_s: producer.commit_transaction(min(left_s, REQUEST_S)), UNKNOWN_S)
+
+    def _ask(self, call: Callable[[float], None], limit_s: float) -> None:
+        """Again within the same transaction, as long as the client says that it may and the owner has use for it."""
+        until = time.monotonic() + limit_s
         while True:
+            left_s = until - time.monotonic()
             try:
-                self._producer.commit_transaction(REQUEST_S)
+                call(max(left_s, AGAIN_S))
             except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() > until:
+                if not error.args[0].retriable() or left_s <= 0 or not self._held:
                     raise
             else:
                 return
+            time.sleep(AGAIN_S)

@@ -83,6 +83,7 @@ class OwnedTask:
             self._clients.ends,
             partition,
             tables_metadata(topology),
+            self._let_go,
         )
         self._transactions.begin_ownership()
         asked = self._clients.offsets()
