@@ -21,6 +21,7 @@ from app.embedded.postgres import APPLICATION, PostgresServer
 
 ANSWER_LIMIT = 30.0
 OTHERS_LIMIT = 60.0
+SHARING = ("tests/docs", "tests/e2e")
 
 
 class MakeTopics(Protocol):
@@ -30,11 +31,11 @@ class MakeTopics(Protocol):
 
 
 class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for it
-    """In several processes, the tests of a file stay together, and so do those of the whole system, who share it."""
+    """In several processes, the tests of a file stay together, and those of a folder whose tests share a whole system."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/e2e" if file.startswith("tests/e2e/") else file
+        return next((folder for folder in SHARING if file.startswith(f"{folder}/")), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TogetherByFile:

@@ -44,7 +44,7 @@ def test_rows_are_exact_after_the_broker_was_killed_twice(cluster: Cluster, brok
 
 def test_a_worker_that_starts_before_its_broker_waits_for_it(cluster: Cluster, broker: KafkaServer) -> None:
     """It says so in lines of its own, and its Kafka clients say nothing."""
-    kill(broker)
+    broker.stop()
     worker = cluster.start("a")
     until(lambda: "kafka.unreachable" in worker.said(), 30, "a line that names what it waits for")
     broker.start()

@@ -20,9 +20,9 @@ def commands(page: Path) -> list[str]:
     return [re.sub(r"^make .*\n", "", text, flags=re.MULTILINE) for text in texts]
 
 
-def makes(page: Path) -> list[re.Match[str]]:
-    """What the page asks `make` for, in a block or in a sentence."""
-    return list(MAKE.finditer(page.read_text()))
+def makes(page: Path) -> set[tuple[str, str]]:
+    """(target, arguments) of what the page asks `make` for, in a block or in a sentence."""
+    return {(asked["target"], asked["arguments"] or "") for asked in MAKE.finditer(page.read_text())}
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if page != NEW_PROJECTION], ids=lambda page: page.name)
@@ -42,7 +42,7 @@ def test_a_page_holds_only_blocks_that_are_followed_or_shown(page: Path) -> None
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_what_pages_ask_make_for_exists_and_takes_the_arguments(page: Path, demo: Demo) -> None:
-    for asked in makes(page):
-        subprocess.run(["make", "--dry-run", asked["target"]], cwd=ROOT, check=True, capture_output=True)
-        if asked["target"] == "demo":
-            demo.terminal.run(f".venv/bin/orderflow demo {asked['arguments'] or ''} --help")
+    for target, arguments in makes(page):
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+        if target == "demo" and arguments:
+            demo.terminal.run(f".venv/bin/orderflow demo {arguments} --help")
