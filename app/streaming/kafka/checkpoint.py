@@ -17,9 +17,9 @@ from app.streaming.state import Snapshot
 
 SLICE = 2000
 REQUEST_S = 15.0
-OFFSETS_S = 15.0  # a coordinator that moves is back sooner; less than the timeout of the transaction
+OFFSETS_S = 10.0  # a coordinator that moves is back sooner; less than the timeout of the transaction
 UNKNOWN_S = 120.0
-HANGS_S = 2.0  # past its own limit a client does not come back
+HANGS_S = 2.0  # a client that is that far past its own limit does not come back
 LEAVE_S = 5.0  # for a task that is left: less than what its worker has to end
 AGAIN_S = 0.1
 
