@@ -31,7 +31,7 @@ class MakeTopics(Protocol):
 
 
 class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for it
-    """In several processes, the tests of a file stay together, and those of a folder whose tests share a whole system."""
+    """In several processes, the tests of a file stay together, and so do those of a folder that shares a system."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
