@@ -4,9 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # Most tests wait for servers, so more run at once than there are cores; long ones come first.
-AT_ONCE ?= -n 3 --no-loadscope-reorder
+AT_ONCE ?= -n 4 --no-loadscope-reorder
 
-.PHONY: demo test chaos bench check lint types contracts lock clean
+.PHONY: demo test chaos kills bench check lint types contracts lock clean
 
 demo: $(READY)
 	@$(BIN)/orderflow demo $(ARGS)
@@ -17,6 +17,10 @@ test: $(READY)
 # Workers and brokers fail by a seeded schedule, under load; see docs/chaos.md.
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos.seeded $(ARGS)
+
+# A worker is killed at each step of a checkpoint and of a restore, and its files are damaged; see docs/chaos.md.
+kills: $(READY)
+	@$(BIN)/python -m tests.chaos.steps $(ARGS)
 
 # orderflow beside its peers on the same work; ARGS=--quick for one round. Results go to bench/results.
 bench: $(READY)

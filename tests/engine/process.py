@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.status import WorkerStatus
 from app.streaming.reader import Reader
 from app.streaming.topology import Topology
+from tests.engine.points import Death, arm
 from tests.engine.topologies import acting, counting
 
 
@@ -44,6 +46,9 @@ class Order(msgspec.Struct, kw_only=True):
     patience_s: float = 0.0  # with a restore that stands still, a handler that does not return; 0: as it is shipped
     max_poll_interval_s: float = 60.0
     state_memory_mb: int = 64
+    dies_at: str = ""  # one of `tests.engine.points`, reached for the `dies_on`th time
+    dies_on: int = 1
+    waits_for: str = ""  # a file: until it is there, the process does nothing but load its code
 
 
 def topology_of(order: Order) -> Topology:
@@ -55,6 +60,8 @@ def topology_of(order: Order) -> Topology:
 async def run(order: Order) -> None:
     if order.patience_s:
         owned.SETTLE_S = restore.STALLED_S = watchdog.STUCK_S = order.patience_s
+    if order.dies_at:
+        arm(Death(order.dies_at, order.dies_on, Path(order.shared) / "died_at"))
     membership = Membership(
         bootstrap=order.bootstrap,
         name=order.name,
@@ -103,6 +110,8 @@ def _mount(app: Any, reader: Reader, status: WorkerStatus) -> None:
 def main() -> None:
     order = msgspec.json.decode(sys.argv[1], type=Order)
     setup("info")
+    while order.waits_for and not Path(order.waits_for).exists():
+        time.sleep(0.005)
     try:
         asyncio.run(run(order))
     except OrderflowError as error:

@@ -1,0 +1,42 @@
+"""What the rows of a worker must be, counted from what was sent."""
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from tests.engine.cluster import PARTITIONS, WorkerProcess
+from tests.engine.topologies import Tick, bucket_of
+
+Rows: TypeAlias = dict[str, list[Any]]  # by the first field, which is the key in both tables
+
+
+def unlike(worker: WorkerProcess, sent: Sequence[Tick]) -> list[str]:
+    """Where the rows that it serves from its disk are others than those of a plain count, key by key."""
+    found = []
+    for table, wanted in _wanted(sent).items():
+        shown = _shown(worker, table)
+        found += [
+            f"{table}: the worker's row of {key} is {str(shown.get(key))[:80]}, not {str(wanted.get(key))[:80]}"
+            for key in sorted(wanted.keys() | shown.keys())
+            if shown.get(key) != wanted.get(key)
+        ]
+    return found
+
+
+def _shown(worker: WorkerProcess, table: str) -> Rows:
+    answers = [worker.get(f"/rows/{table}/{partition}") for partition in range(PARTITIONS)]
+    return {row[0]: row for answer in answers for row in answer.get("rows", ())}
+
+
+def _wanted(sent: Sequence[Tick]) -> dict[str, Rows]:
+    counts, latest = Counter(tick.key for tick in sent), {tick.key: tick for tick in sent}
+    totals = Counter(bucket_of(tick.key) for tick in sent)
+    return {
+        "counts": {key: [key, counts[key], tick.number, 0, _text(tick.row_size)] for key, tick in latest.items()},
+        "totals": {bucket: [bucket, total] for bucket, total in totals.items()},
+    }
+
+
+def _text(size: int) -> str:
+    return base64.b64encode(bytes(size)).decode()
