@@ -20,6 +20,7 @@ from bench.running import Run
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PART = re.compile(r"(?<=<!-- figures: )(?P<name>\w+)(?P<close> -->\n).*?(?=<!-- end -->)", re.DOTALL)
 PEERS = "latest"
+PLOT = f"\n![Rates, CPU and memory of all that caught up]({PAGE.with_suffix('.svg').name})\n"
 
 
 def filled(page: str, results: Path) -> str:
@@ -42,7 +43,7 @@ def _figures(name: str, content: dict[str, Any]) -> str:
         msgspec.convert(run, Latency) if "p99_ms" in run else msgspec.convert(run, Run) for run in content["runs"]
     ]
     left_out = "".join(f"\nLeft out: {who} ({why.splitlines()[0]})\n" for who, why in content["left_out"].items())
-    return table(runs) + left_out
+    return table(runs) + left_out + PLOT
 
 
 def _measured(content: dict[str, Any]) -> str:
