@@ -1,7 +1,8 @@
 """Named points of a checkpoint and of a restore, at one of which a worker's process ends itself as kill -9 would.
 
 At `.before` and `.after` a call has not begun or has just returned. At `.amid` it is under way: the kernel ends the
-process a moment after the call began, whatever its threads do then; a call that returned sooner is noted as `LATE`.
+process a moment after the call began, whatever its threads do then; where the call returned sooner, it ends right then,
+which is noted as `LATE`.
 """
 
 import os
@@ -76,7 +77,7 @@ class Death:
                 self._come_soon(WRITING_S if name in WRITES else AMID_S)
             answer = call(*arguments, **named)
             if is_amid:
-                self._note.write_text(LATE)
+                self._come_late()
             self.at(f"{name}.after")
             return answer
 
@@ -87,6 +88,11 @@ class Death:
         timers, which waits while a call keeps the interpreter."""
         self._note.write_text(self._point)
         signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def _come_late(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._note.write_text(LATE)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def arm(death: Death) -> None:

@@ -2,20 +2,21 @@
 
 import base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from tests.engine.cluster import PARTITIONS, WorkerProcess
+from tests.engine.cluster import PARTITIONS
 from tests.engine.topologies import Tick, bucket_of
 
+Get: TypeAlias = Callable[[str], dict[str, Any]]  # path -> answer
 Rows: TypeAlias = dict[str, list[Any]]  # by the first field, which is the key in both tables
 
 
-def unlike(worker: WorkerProcess, sent: Sequence[Tick]) -> list[str]:
-    """Where the rows that it serves from its disk are others than those of a plain count, key by key."""
+def unlike(get: Get, sent: Sequence[Tick]) -> list[str]:
+    """Where the rows that a worker answers with, from its disk, are others than those of a plain count, key by key."""
     found = []
     for table, wanted in _wanted(sent).items():
-        shown = _shown(worker, table)
+        shown = _shown(get, table)
         found += [
             f"{table}: the worker's row of {key} is {str(shown.get(key))[:80]}, not {str(wanted.get(key))[:80]}"
             for key in sorted(wanted.keys() | shown.keys())
@@ -24,8 +25,8 @@ def unlike(worker: WorkerProcess, sent: Sequence[Tick]) -> list[str]:
     return found
 
 
-def _shown(worker: WorkerProcess, table: str) -> Rows:
-    answers = [worker.get(f"/rows/{table}/{partition}") for partition in range(PARTITIONS)]
+def _shown(get: Get, table: str) -> Rows:
+    answers = [get(f"/rows/{table}/{partition}") for partition in range(PARTITIONS)]
     return {row[0]: row for answer in answers for row in answer.get("rows", ())}
 
 

@@ -113,7 +113,7 @@ class Run:
             self.cluster.ready(worker)
             self.cluster.quiet()
             self.wrong += differences(self.cluster.log, self.cluster.topology, load.sent)
-            self.wrong += unlike(worker, load.sent)
+            self.wrong += unlike(worker.get, load.sent)
         except AssertionError as error:
             self.faults.append(str(error))
         if worker.is_alive() and worker.stop() != 0:
@@ -125,7 +125,7 @@ class Run:
 
     def end(self, kills: int) -> None:
         """What a long run must have done, or it has shown less than it is there to show."""
-        missed = [point for point in POINTS if not self.killed[point]] if kills >= len(POINTS) else []
+        missed = [point for point in POINTS if not self.killed[point]] if kills > len(POINTS) else []
         self.faults += [f"nothing died at {point}" for point in missed]
         if self.disk.due:
             self.faults.append(f"{self.disk.due} files to be damaged were never there")
