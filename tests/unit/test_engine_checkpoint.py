@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from app.streaming.kafka import checkpoint
+from app.streaming.kafka import checkpoint, owned
 from app.streaming.kafka.checkpoint import Transactions
+from app.streaming.kafka.owned import OwnedTask
+from app.streaming.state import Snapshot
 
 MOVING = KafkaError(KafkaError.CONCURRENT_TRANSACTIONS, "concurrent", False, True)
 REFUSED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "refused", False, False)
@@ -71,20 +74,53 @@ async def test_a_moving_coordinator_is_waited_for_within_a_limit(monkeypatch: py
 
 
 @pytest.mark.anyio
-async def test_a_task_that_is_left_does_not_wait_for_a_coordinator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does the thread that was given up ask again, once its client is retired."""
-    monkeypatch.setattr(checkpoint, "LEAVE_S", 0.0)
-    producer, leaving = Told(*[MOVING] * 1_000), asyncio.Event()
-    producer.comes_back.clear()
-    transactions = _transactions(producer, leaving)
-    committing = asyncio.create_task(transactions.commit_positions({"some-topic": 3}))
-    await asyncio.to_thread(producer.asked.wait)
+async def test_a_task_that_is_left_does_not_ask_again() -> None:
+    producer, leaving = Told(MOVING), asyncio.Event()
     leaving.set()
-    with pytest.raises(TimeoutError):
-        await committing
-    transactions.retire()
-    given_up = [thread for thread in threading.enumerate() if thread.name == "kafka-call"]
-    producer.comes_back.set()
-    for thread in given_up:
-        await asyncio.to_thread(thread.join, 10)
+    with pytest.raises(KafkaException):
+        await _transactions(producer, leaving).commit_positions({"some-topic": 3})
     assert producer.calls == ["begin", "offsets"]
+
+
+@pytest.mark.anyio
+async def test_a_client_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "ASK_S", 0.0)
+    monkeypatch.setattr(checkpoint, "HANGS_S", 0.0)
+    producer = Told()
+    producer.comes_back.clear()
+    with pytest.raises(TimeoutError):
+        await _transactions(producer).commit_positions({"some-topic": 3})
+    producer.comes_back.set()
+
+
+def _owned(transactions: Transactions) -> OwnedTask:
+    """An active task with nothing to write."""
+
+    async def settled() -> None:
+        return
+
+    def nothing(*_: object) -> None:
+        return
+
+    state = SimpleNamespace(tables={}, snapshot=lambda: Snapshot([], [], {"some-topic": 3}))
+    state.persisted = state.make_room = nothing
+    runner, topology = SimpleNamespace(settle=settled, resume=nothing), SimpleNamespace(group="some-group")
+    task: Any = SimpleNamespace(topology=topology, state=state, runner=runner, status="active", epoch=1)
+    others: Any = SimpleNamespace(rows_each=1, write=nothing)
+    one = OwnedTask(task, others, others, None)
+    one._transactions, one.store = transactions, others
+    return one
+
+
+@pytest.mark.anyio
+async def test_a_commit_that_waits_for_a_broker_keeps_no_other_task_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owned, "ALONE_S", 0.01)
+    turn, waits = asyncio.Semaphore(1), Told()
+    waits.comes_back.clear()
+    waiting = asyncio.create_task(_owned(_transactions(waits)).checkpoint(turn, last=True))
+    await asyncio.to_thread(waits.asked.wait)
+    await _owned(_transactions(Told())).checkpoint(turn, last=True)
+    assert not waiting.done()
+    waits.comes_back.set()
+    await waiting
+    assert waits.calls == ["begin", "offsets", "commit"]

@@ -21,7 +21,9 @@ class Forgetful:
         self.left -= 1
 
 
-@pytest.mark.parametrize("error", [KafkaError._UNKNOWN_PARTITION, KafkaError.NOT_LEADER_FOR_PARTITION])
+@pytest.mark.parametrize(
+    "error", [KafkaError._UNKNOWN_PARTITION, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError._TIMED_OUT]
+)
 def test_ends_are_known_once_the_client_has_asked_for_the_new_leader(error: int) -> None:
     consumer = Forgetful(error, refreshes=2)
     assert moving.ends(consumer, "some-topic", 0) == (3, 7)

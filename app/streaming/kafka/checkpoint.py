@@ -6,7 +6,6 @@ is known, 4 write the rows to RocksDB. A crash between 3 and 4 is mended by the 
 
 import asyncio
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,26 +16,21 @@ from app.streaming.state import Snapshot
 
 SLICE = 2000
 REQUEST_S = 15.0
-OFFSETS_S = 10.0  # a coordinator that moves is back sooner; less than the timeout of the transaction
-UNKNOWN_S = 120.0
+ASK_S = 4.0
 HANGS_S = 2.0  # a client that is that far past its own limit does not come back
-LEAVE_S = 5.0  # for a task that is left: less than what its worker has to end
+OFFSETS_S = 20.0  # a coordinator that moves is back sooner; less than the timeout of the transaction
+UNKNOWN_S = 120.0
 AGAIN_S = 0.1
 
 
 class Transactions:
     """The transactions of one owner of one task: after any error the owner takes a new one, this is never mended.
 
-    Once `leaving` is set, no moving coordinator is waited for.
+    Once `leaving` is set, a coordinator that moves is waited for no longer than one call takes.
     """
 
     def __init__(
-        self,
-        producer: Producer,
-        offsets: Consumer,
-        partition: int,
-        metadata: str,
-        leaving: asyncio.Event | None = None,
+        self, producer: Producer, offsets: Consumer, partition: int, metadata: str, leaving: asyncio.Event | None = None
     ) -> None:
         self._held = [producer]
         self._offsets, self._partition, self._metadata = offsets, partition, metadata
@@ -87,8 +81,25 @@ class Transactions:
                     await asyncio.sleep(0)
 
     async def _finish(self, positions: dict[str, int]) -> None:
-        await limited(partial(self._send_offsets, positions), OFFSETS_S + HANGS_S, self._leaving, LEAVE_S)
+        await self._add_offsets(positions)
         await limited(self._commit, UNKNOWN_S + REQUEST_S)
+
+    async def _add_offsets(self, positions: dict[str, int]) -> None:
+        """Ask again within the same transaction, as long as the client says that it may.
+
+        In short calls, for some hang: a client may not look for another coordinator when its own is gone (librdkafka's
+        issue 5511).
+        """
+        until = time.monotonic() + OFFSETS_S
+        while True:
+            try:
+                await limited(partial(self._send_offsets, positions), ASK_S + HANGS_S)
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > until or self._leaving.is_set():
+                    raise
+            else:
+                return
+            await asyncio.sleep(AGAIN_S)
 
     def _send(self, topic: str, value: bytes | None, key: bytes | None, partition: int, **more: Any) -> None:
         while True:
@@ -102,24 +113,16 @@ class Transactions:
     def _send_offsets(self, positions: dict[str, int]) -> None:
         offsets = [TopicPartition(t, self._partition, o, self._metadata) for t, o in positions.items()]
         # generation -1 of a consumer that never joined: fencing is by the transactional id, not by the group
-        group, producer = self._offsets.consumer_group_metadata(), self._producer
-        self._ask(lambda left_s: producer.send_offsets_to_transaction(offsets, group, left_s), OFFSETS_S)
+        self._producer.send_offsets_to_transaction(offsets, self._offsets.consumer_group_metadata(), ASK_S)
 
     def _commit(self) -> None:
         """Asks until the outcome is known."""
-        producer = self._producer
-        self._ask(lambda left_s: producer.commit_transaction(min(left_s, REQUEST_S)), UNKNOWN_S)
-
-    def _ask(self, call: Callable[[float], None], limit_s: float) -> None:
-        """Again within the same transaction, as long as the client says that it may and the owner has use for it."""
-        until = time.monotonic() + limit_s
+        until = time.monotonic() + UNKNOWN_S
         while True:
-            left_s = until - time.monotonic()
             try:
-                call(max(left_s, AGAIN_S))
+                self._producer.commit_transaction(REQUEST_S)
             except KafkaException as error:
-                if not error.args[0].retriable() or left_s <= 0 or not self._held:
+                if not error.args[0].retriable() or time.monotonic() > until:
                     raise
             else:
                 return
-            time.sleep(AGAIN_S)

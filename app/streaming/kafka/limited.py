@@ -8,10 +8,8 @@ from typing import Any, TypeVar
 ResultT = TypeVar("ResultT")
 
 
-async def limited(
-    call: Callable[[], ResultT], limit_s: float, hurry: asyncio.Event | None = None, hurry_s: float = 0.0
-) -> ResultT:
-    """The call's result, from a thread of its own; a `TimeoutError` past the limit, or `hurry_s` after `hurry` was set.
+async def limited(call: Callable[[], ResultT], limit_s: float) -> ResultT:
+    """The call's result, from a thread of its own; a `TimeoutError` past the limit.
 
     Some of librdkafka's calls do not keep their own limit (its issues 5456, 5511). Such a thread is given up, with the
     client that it hangs in: as a daemon it holds up neither the others nor the end of the process.
@@ -39,23 +37,10 @@ async def limited(
 
     _start(run)
     try:
-        async with asyncio.timeout(limit_s) as limit:
-            hurrying = loop.create_task(_shorten(limit, hurry, hurry_s)) if hurry is not None else None
-            try:
-                return await done
-            finally:
-                if hurrying is not None:
-                    hurrying.cancel()
+        async with asyncio.timeout(limit_s):
+            return await done
     except TimeoutError:
-        raise TimeoutError(f"a Kafka client did not come back from a call within {limit_s:g} s") from None
-
-
-async def _shorten(limit: asyncio.Timeout, hurry: asyncio.Event, hurry_s: float) -> None:
-    await hurry.wait()
-    sooner = asyncio.get_running_loop().time() + hurry_s
-    until = limit.when()
-    if until is not None and sooner < until and not limit.expired():
-        limit.reschedule(sooner)
+        raise TimeoutError(f"a Kafka client did not come back from a call within {limit_s} s") from None
 
 
 def let_go(held: list[Any]) -> None:

@@ -25,6 +25,7 @@ log = logger(__name__)
 
 SETTLE_S = 30.0
 ENDS_EVERY_S = 10.0
+ALONE_S = 2.0  # of a commit: one that waits for brokers does not keep the other tasks waiting
 AGAIN_S = 1.0  # after a failure: by then the membership has told whether the task is still ours
 AGAIN_AT_LAST_S = 16.0
 TELL_EVERY_S = 3.0
@@ -129,7 +130,9 @@ class OwnedTask:
             snapshot = task.state.snapshot()
             if not last:
                 task.runner.resume()
-            await self._commit(transactions, snapshot)
+            committing = asyncio.create_task(self._commit(transactions, snapshot))
+            await asyncio.wait({committing}, timeout=ALONE_S)
+        await committing
         if task.status == "active" and task.epoch == epoch:
             self._persist(store, snapshot)
             if not last:
