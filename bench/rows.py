@@ -26,17 +26,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 SOON: dict[str, Any] = {"interval_ms": 100, "exactly_once": True}
 FASTAVRO = {"ORDERFLOW_DECODER": "fastavro"}
+HEAP = {"JDK_JAVA_OPTIONS": "-Xmx1g"}
+LARGE_HEAP = {"JDK_JAVA_OPTIONS": "-Xmx3g"}  # with 1 GiB, Kafka Streams' cache of many keys leaves it nothing but GC
 
 CATCH_UP = (
     Row(name="orderflow", title="orderflow", program="orderflow"),
-    Row(name="kafka_streams", title="Kafka Streams, at least once", program="kafka_streams"),
+    Row(name="kafka_streams", title="Kafka Streams, at least once", program="kafka_streams", environment=HEAP),
     Row(name="orderflow_two_workers", title="orderflow, two workers", program="orderflow", processes=2),
-    Row(name="flink", title="Flink, parallelism 2", program="flink", parallelism=2),
+    Row(name="flink", title="Flink, parallelism 2", program="flink", parallelism=2, environment=HEAP),
     Row(name="orderflow_100ms", title="orderflow, every 100 ms", program="orderflow", **SOON),
     Row(
         name="kafka_streams_exactly_once",
         title="Kafka Streams, exactly once, every 100 ms",
         program="kafka_streams",
+        environment=HEAP,
         **SOON,
     ),
     Row(name="orderflow_fastavro", title="orderflow on fastavro", program="orderflow", environment=FASTAVRO),
@@ -47,11 +50,22 @@ CATCH_UP = (
 )
 MANY_KEYS = (
     Row(name="orderflow_many_keys", title="orderflow, many keys", program="orderflow"),
-    Row(name="kafka_streams_many_keys", title="Kafka Streams, many keys", program="kafka_streams"),
+    Row(
+        name="kafka_streams_many_keys",
+        title="Kafka Streams, many keys",
+        program="kafka_streams",
+        environment=LARGE_HEAP,
+    ),
 )
 LATENCY = (
     Row(name="orderflow_latency", title="orderflow", program="orderflow", **SOON),
-    Row(name="kafka_streams_latency", title="Kafka Streams, exactly once", program="kafka_streams", **SOON),
+    Row(
+        name="kafka_streams_latency",
+        title="Kafka Streams, exactly once",
+        program="kafka_streams",
+        environment=HEAP,
+        **SOON,
+    ),
 )
 CONSUME = Row(name="consume", title="a bare consumer of the changelog", program="librdkafka")
 RESTORE = Row(name="restore", title="orderflow, restoring", program="restore")

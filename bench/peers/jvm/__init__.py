@@ -14,7 +14,7 @@ SOURCES = Path(__file__).parent
 LIMIT_S = 1800.0
 JAVA = 17
 # on two cores the serial collector costs the least CPU and memory of the three
-FLAGS = ("-XX:+UseSerialGC", "-Xmx1g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+FLAGS = ("-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 MAIN = {"kafka_streams": ("streams", "peers.StreamsPeer"), "flink": ("flink", "peers.FlinkPeer")}
 
 
