@@ -44,8 +44,8 @@ KAFKA_WAIT_S = 180.0
 CHECK_S = 90.0
 FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 8.0
 
-# Rows, records and what they hold are free of cycles: to look for some at every 700 new objects, as is the default, is a
-# tenth of a catch-up. A collection of the young takes some milliseconds.
+# Rows, records and what they hold are free of cycles: to look for some at every 700 new objects, which is the default,
+# is a tenth of a catch-up. A collection of the young takes some milliseconds.
 YOUNG, MIDDLE, OLD = 20_000, 20, 20
 
 Pages: TypeAlias = Callable[[App, Reader, WorkerStatus], None]
