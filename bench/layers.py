@@ -35,6 +35,7 @@ from app.streaming.task import Task
 from bench import reporting, summaries
 from bench.events import OrderLog, produce
 from bench.running import PARTITIONS, broker
+from topologies.order_views import SUMMARIES
 
 A_CHECKPOINT = 100_000  # events: about what a commit interval takes in
 ROWS_MB = 256
@@ -128,7 +129,7 @@ class Layers:
             folded.during(lambda: _each(partial(self._fold, rows), [v for batch in batches for v in batch.values]))  # noqa: B023
             changed = {key.decode() for batch in batches for key in batch.keys if key}
             data = encoded.during(lambda: {key: ENCODE(rows[key]) for key in changed})  # noqa: B023
-            sent.during(lambda: _produce(producer, self._topology.changelog("floor"), data))  # noqa: B023
+            sent.during(lambda: _produce(producer, self._topology.changelog(SUMMARIES.name), data))  # noqa: B023
 
     def _fold(self, rows: dict[str, Any], value: bytes) -> None:
         event: Any = self._codec.decode(value)
