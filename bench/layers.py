@@ -23,6 +23,7 @@ from app.projections import order_summaries
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
+from app.streaming.faust.process import collect_less
 from app.streaming.kafka import topics
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.clients import Clients
@@ -166,6 +167,7 @@ def _raise(topic: str, partition: int, error: KafkaError) -> None:
 
 async def measured(count: int, orders: int) -> list[dict[str, Any]]:
     events = list(OrderLog(orders).interleaved(count))
+    collect_less()
     with broker() as bootstrap, tempfile.TemporaryDirectory(prefix="orderflow-bench-") as directory:
         produce(bootstrap, iter(events))
         layers = Layers(bootstrap, Path(directory), events)

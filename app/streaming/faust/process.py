@@ -44,8 +44,6 @@ KAFKA_WAIT_S = 180.0
 CHECK_S = 90.0
 FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 8.0
 
-# Rows, records and what they hold are free of cycles: to look for some at every 700 new objects, which is the default,
-# is a tenth of a catch-up. A collection of the young takes some milliseconds.
 YOUNG, MIDDLE, OLD = 20_000, 20, 20
 
 Pages: TypeAlias = Callable[[App, Reader, WorkerStatus], None]
@@ -70,8 +68,7 @@ async def serve(
         await app.start()
     except KafkaConnectionError as error:
         raise KafkaUnreachableError(f"{error}; start Kafka, then this worker again") from error
-    gc.freeze()  # what was imported stays
-    gc.set_threshold(YOUNG, MIDDLE, OLD)
+    collect_less()
     log.info("worker.started", topology=topology.name, worker=membership.name, port=membership.port)
     running = asyncio.create_task(worker.run())
     crashed = asyncio.create_task(private.crash_of(app))
@@ -91,6 +88,16 @@ async def serve(
         sweeping.cancel()
         await _stop(worker, app)
         log.info("worker.stopped", topology=topology.name, worker=membership.name)
+
+
+def collect_less() -> None:
+    """Set Python's collector for a process that folds; one of the young then takes some milliseconds.
+
+    Rows, records and what they hold are free of cycles: to look for some at every 700 new objects, as is the default,
+    is a tenth of a catch-up.
+    """
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(YOUNG, MIDDLE, OLD)
 
 
 async def _sweep(stores: Stores, topology: str) -> None:
