@@ -119,7 +119,7 @@ def empty(admin: AdminClient, specs: list[TopicSpec], partitions: int) -> None:
             # a broker learns of a changed policy a moment later
             if error.args[0].name() != "POLICY_VIOLATION" or time.monotonic() > until:
                 raise
-            time.sleep(0.05)
+            time.sleep(AGAIN_S)
         else:
             return
 
