@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from app.projections.order_summaries import Line, OrderSummary, Status
+from app.projections.order_summaries import Lines, OrderSummary, Status, unpacked
 
 
 class Row(Struct, frozen=True, array_like=True, gc=False):
@@ -56,8 +56,8 @@ def fold(row: Row | None, change: Change) -> Row:
     )
 
 
-def _add(sums: dict[str, list[int]], lines: tuple[Line, ...], status: Status, sign: int) -> None:
-    for line in lines:
+def _add(sums: dict[str, list[int]], lines: Lines, status: Status, sign: int) -> None:
+    for line in unpacked(lines):
         quantity = sign * line.quantity
         added = sums.setdefault(line.sku, [0, 0, 0, 0])
         added[0] += sign

@@ -1,47 +1,38 @@
-"""Decoded rows in memory, in generations: those that were not used for longest are let go of together."""
+"""Stored rows in memory, in generations: those that were not used for longest are let go of together."""
 
 from collections.abc import Iterable
-from itertools import repeat
-from typing import Generic, TypeVar
 
-RowT = TypeVar("RowT")
-
-# What a decoded row takes in memory, measured on rows of 20 to 300 bytes: its key, its places in dictionaries and its
-# objects, beside a multiple of its encoded size.
+# What a row takes in memory beside the bytes of its stored form, measured on rows of 20 to 300 bytes: its key, and its
+# places in dictionaries.
 ROW_OVERHEAD = 400
-DECODED = 5
-FIRST_GUESS = 200
 
 GENERATIONS = 3
 
 
-class _Generation(Generic[RowT]):
+class _Generation:
     """Rows that were not used since; `size` is what they take."""
 
-    def __init__(self, rows: dict[bytes, RowT | None], sizes: dict[bytes, int], size: int) -> None:
-        self.rows, self.sizes, self.size = rows, sizes, size
+    def __init__(self, rows: dict[bytes, bytes | None], size: int) -> None:
+        self.rows, self.size = rows, size
 
 
-class RowCache(Generic[RowT]):
+class RowCache:
     """`rows` are the youngest generation, the same dictionary always; None is a row that does not exist. A row of an
-    older generation that is asked for becomes young."""
+    older generation that is asked for becomes young. Whoever changes `rows` keeps `stored`, their bytes, up to date.
+    """
 
     def __init__(self) -> None:
-        self.rows: dict[bytes, RowT | None] = {}
-        self._mean = FIRST_GUESS
+        self.rows: dict[bytes, bytes | None] = {}
         self.clear()
 
     def clear(self) -> None:
         self.rows.clear()
-        self._sizes: dict[bytes, int] = {}
-        self._encoded = 0
-        self._older: list[_Generation[RowT]] = []  # the oldest comes first
+        self.stored = 0
+        self._older: list[_Generation] = []  # the oldest comes first
 
     @property
     def _young(self) -> int:
-        """Rows that nobody has measured yet are like the others."""
-        unmeasured = len(self.rows) - len(self._sizes)
-        return (self._encoded + unmeasured * self._mean) * DECODED + len(self.rows) * ROW_OVERHEAD
+        return self.stored + len(self.rows) * ROW_OVERHEAD
 
     @property
     def size(self) -> int:
@@ -58,23 +49,14 @@ class RowCache(Generic[RowT]):
                     wanted -= again
         return wanted
 
-    def _rejuvenate(self, generation: _Generation[RowT], keys: set[bytes]) -> None:
+    def _rejuvenate(self, generation: _Generation, keys: set[bytes]) -> None:
         for key in keys:
-            self.rows[key] = generation.rows.pop(key)
-            size = generation.sizes.pop(key, self._mean)
-            self._sizes[key] = size
-            self._encoded += size
-            generation.size -= size * DECODED + ROW_OVERHEAD
+            row = self.rows[key] = generation.rows.pop(key)
+            size = len(row or b"")
+            self.stored += size
+            generation.size -= size + ROW_OVERHEAD
 
-    def measured(self, sizes: dict[bytes, int]) -> None:
-        """The encoded sizes of some of the rows, new or changed."""
-        if sizes:
-            total = sum(sizes.values())
-            self._encoded += total - sum(map(self._sizes.get, sizes, repeat(0)))
-            self._sizes.update(sizes)
-            self._mean = total // len(sizes)
-
-    def make_room(self, limit: int, keep: dict[bytes, RowT | None]) -> None:
+    def make_room(self, limit: int, keep: dict[bytes, bytes | None]) -> None:
         """Let go of the rows that were not used for longest, but not of those in `keep`, until all take `limit` bytes
         or less."""
         share = limit // GENERATIONS
@@ -86,13 +68,12 @@ class RowCache(Generic[RowT]):
             self._age(keep)
             self._older.clear()
 
-    def _age(self, keep: dict[bytes, RowT | None]) -> None:
+    def _age(self, keep: dict[bytes, bytes | None]) -> None:
         """A new youngest generation begins, with the rows of `keep`."""
-        size, rows, sizes = self._young, self.rows.copy(), self._sizes
+        size, rows = self._young, self.rows.copy()
         self.rows.clear()
         self.rows.update(keep)
-        self._sizes = {key: sizes.pop(key) for key in keep if key in sizes}
-        self._encoded = sum(self._sizes.values())
+        self.stored = sum([len(row or b"") for row in keep.values()])
         for key in keep:
             rows.pop(key, None)
-        self._older.append(_Generation(rows, sizes, size - self._young))
+        self._older.append(_Generation(rows, size - self._young))

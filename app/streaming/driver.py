@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from aiokafka.partitioner import murmur2
 
-from app.streaming.errors import TooLargeError
 from app.streaming.record import Output, Record, RecordBatch
 from app.streaming.task import Task
 from app.streaming.topology import TaskBatch, Topology
@@ -177,11 +176,7 @@ class Driver:
             await agent(_one(delivery))
 
     def _commit(self, task: Task) -> None:
-        try:
-            snapshot = task.state.snapshot()
-        except TooLargeError:
-            task.open(self._stores[id(task)], task.state.durable)
-            return
+        snapshot = task.state.snapshot()
         for output in snapshot.outputs:
             self.pipe(output)
         self._stores[id(task)].write(snapshot.stored_rows())

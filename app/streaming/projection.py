@@ -59,8 +59,7 @@ class Route(msgspec.Struct, frozen=True):
     def bind(self, state: TaskState) -> Step:
         table: AnyTable = state.tables[self.table]
         decode, key_of, fold, row_of = self.source.codec.decode, self.source.codec.key, self.fold, self.key
-        get, feeds, checked = table.get, self.feeds, state.checked
-        put = table.put if state.careful else table.put_unchecked
+        get, put, feeds, checked = table.get, table.put, self.feeds, state.checked
 
         def step(key: bytes | None, value: bytes | None) -> None:
             if key is None:

@@ -28,12 +28,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class TaskState:
-    """The task's tables, pending outputs and positions. A reset loses everything that is not committed.
-
-    Rows are encoded once a checkpoint, not once a change. So a row that grew too large is found late, when the record
-    at fault is no longer known: the task goes back to its last checkpoint and takes the same records again, and is
-    `careful` from then on, which is to check each row as it is put.
-    """
+    """The task's tables, pending outputs and positions. A reset loses everything that is not committed."""
 
     def __init__(self, specs: list[TableSpec[Any]], changelog: Callable[[str], str], output_topics: set[str]) -> None:
         self._output_topics = output_topics
@@ -41,7 +36,6 @@ class TaskState:
         self.outputs: list[Output] = []
         self.positions: dict[str, int] = {}
         self.durable: dict[str, int] = {}
-        self.careful = False
 
     def open(self, committed: Rows, positions: dict[str, int]) -> None:
         """Start from what is durable."""
@@ -65,17 +59,8 @@ class TaskState:
         return self.positions != self.durable
 
     def snapshot(self) -> Snapshot:
-        """Take the changes since the last snapshot; what follows belongs to the next.
-
-        Raises `TooLargeError` when a row is too large: nothing is taken, and the task must be opened again.
-        """
-        try:
-            rows = [(table, table.encoded()) for table in self.tables.values() if table.dirty]
-        except TooLargeError:
-            self.careful = True
-            raise
-        for table, _ in rows:
-            table.dirty = {}
+        """Take the changes since the last snapshot; what follows belongs to the next."""
+        rows = [(table, table.take_changes()) for table in self.tables.values() if table.dirty]
         outputs, self.outputs = self.outputs, []
         return Snapshot(rows, outputs, dict(self.positions))
 

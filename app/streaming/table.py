@@ -46,82 +46,73 @@ def key_prefix(parts: tuple[str, ...]) -> bytes:
 
 
 class TaskTable(Generic[RowT]):
-    """Rows of one task. `cache` holds rows, changed ones always among them, and is the same dictionary always; `dirty`
-    the changes, None deletes."""
+    """Rows of one task, in memory as they are stored: typed only while they are looked at. `dirty` are the changes of
+    the next checkpoint; None deletes."""
 
     def __init__(self, spec: TableSpec[RowT], changelog: str) -> None:
         self.spec, self.changelog = spec, changelog
-        self._rows: RowCache[RowT] = RowCache()
-        self.cache = self._rows.rows
-        self.dirty: dict[bytes, RowT | None] = {}
+        self._encode, self._decode, self._limit = spec.encode, spec.decode, spec.limit
+        self._cache = RowCache()
+        self._rows = self._cache.rows
+        self.dirty: dict[bytes, bytes | None] = {}
         self._committed: Rows | None = None
 
     def open(self, committed: Rows) -> None:
         """Back to what is durable: drops every change that no checkpoint has committed."""
         self._committed = committed
-        self._rows.clear()
+        self._cache.clear()
         self.dirty = {}
 
-    def load(self, keys: Iterable[bytes]) -> dict[bytes, RowT | None]:
-        """Make the rows of `keys` present in the cache, and return the cache."""
-        cache = self.cache
-        missing = list(self._rows.missing(keys))
+    def load(self, keys: Iterable[bytes]) -> None:
+        """Have the rows of `keys` in memory: many are read faster at once."""
+        missing = list(self._cache.missing(keys))
         if missing and self._committed is not None:
-            prefix, decode = self.spec.prefix, self.spec.decode
-            found = self._committed.get_many([prefix + key for key in missing])
-            for key, data in zip(missing, found, strict=True):
-                cache[key] = None if data is None else decode(data)
-            self._rows.measured(_sizes(missing, found))
-        return cache
+            prefix, size = self.spec.prefix, 0
+            for key, row in zip(missing, self._committed.get_many([prefix + key for key in missing]), strict=True):
+                self._rows[key] = row
+                size += len(row or b"")
+            self._cache.stored += size
 
     def get(self, key: bytes) -> RowT | None:
         """The row as the task sees it, uncommitted changes included."""
-        try:
-            return self.cache[key]
-        except KeyError:
-            return self.load((key,)).get(key)
+        rows = self._rows
+        if key not in rows:
+            self.load((key,))
+        row = rows.get(key)
+        return None if row is None else self._decode(row)
 
     def put(self, key: bytes, row: RowT) -> None:
         """Change the row; one over the limit is a `TooLargeError`, and nothing is changed."""
-        self._encode(key, row)
-        self.cache[key] = self.dirty[key] = row
-
-    def put_unchecked(self, key: bytes, row: RowT) -> None:
-        """As `put`, but a row over the limit is found at the checkpoint: see `TaskState.careful`."""
-        self.cache[key] = self.dirty[key] = row
-
-    def delete(self, key: bytes) -> None:
-        self.cache[key] = self.dirty[key] = None
-
-    def _encode(self, key: bytes, row: RowT) -> bytes:
-        data = self.spec.encode(row)
-        if len(data) + len(key) > self.spec.limit:
+        new = self._encode(row)
+        if len(new) + len(key) > self._limit:
             raise TooLargeError(
-                f"row {key[:80]!r} of {self.spec.name} would be {len(data)} bytes, the limit is {self.spec.limit}; "
+                f"row {key[:80]!r} of {self.spec.name} would be {len(new)} bytes, the limit is {self._limit}; "
                 "split what it collects over several keys"
             )
-        return data
+        self._set(key, new)
 
-    def encoded(self) -> dict[bytes, bytes | None]:
-        """The stored form of each row that changed; raises `TooLargeError`."""
-        encode = self._encode
-        rows = {key: None if row is None else encode(key, row) for key, row in self.dirty.items()}
-        self._rows.measured(_sizes(rows, rows.values()))
-        return rows
+    def delete(self, key: bytes) -> None:
+        self._set(key, None)
+
+    def _set(self, key: bytes, new: bytes | None) -> None:
+        rows = self._rows
+        self._cache.stored += len(new or b"") - len(rows.get(key) or b"")
+        rows[key] = self.dirty[key] = new
+
+    def take_changes(self) -> dict[bytes, bytes | None]:
+        """The changes of the checkpoint that begins; what follows belongs to the next."""
+        taken, self.dirty = self.dirty, {}
+        return taken
 
     @property
     def cached_bytes(self) -> int:
         """What its rows take in memory, about."""
-        return self._rows.size
+        return self._cache.size
 
     def make_room(self, limit: int) -> None:
         """Let go of the cached rows that were not used for longest, until all take `limit` bytes or less. None may be
         on its way to the disk; changed ones stay."""
-        self._rows.make_room(limit, self.dirty)
-
-
-def _sizes(keys: Iterable[bytes], stored: Iterable[bytes | None]) -> dict[bytes, int]:
-    return {key: len(data) for key, data in zip(keys, stored, strict=True) if data is not None}
+        self._cache.make_room(limit, self.dirty)
 
 
 AnyTable = TaskTable[Any]

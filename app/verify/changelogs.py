@@ -62,7 +62,10 @@ class Stored(msgspec.Struct, frozen=True):
         try:
             row = dict(zip(names, msgspec.msgpack.decode(self.value), strict=True))
             if "lines" in row:
-                row["lines"] = [{"sku": sku, "quantity": quantity} for sku, quantity in row["lines"]]
+                row["lines"] = [
+                    {"sku": sku, "quantity": quantity}
+                    for sku, quantity in map(msgspec.json.decode, row["lines"].splitlines())
+                ]
         except (msgspec.DecodeError, TypeError, ValueError):
             return None
         return row

@@ -15,7 +15,7 @@ import msgspec
 from aiokafka.partitioner import murmur2
 
 from app.projections import customer_orders, daily_sales, product_demand
-from app.projections.order_summaries import OrderSummary
+from app.projections.order_summaries import OrderSummary, unpacked
 from app.web import moments
 from app.web.problem import ProblemError
 
@@ -110,7 +110,7 @@ def _order(_: Params, rows: Sequence[OrderSummary]) -> Shown | None:
     # a row that has only heard of payments, stock or delivery is of no order yet
     if not rows or not rows[0].exists:
         return None
-    return _listed(rows[0], _ORDER) | {"lines": [_shown(line, ("sku", "quantity")) for line in rows[0].lines]}
+    return _listed(rows[0], _ORDER) | {"lines": [_shown(line, ("sku", "quantity")) for line in unpacked(rows[0].lines)]}
 
 
 def _orders(params: Params, rows: Sequence[customer_orders.Row]) -> Shown | None:

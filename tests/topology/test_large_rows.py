@@ -45,7 +45,7 @@ def texts() -> Topology:
 
 
 def test_the_record_that_makes_a_row_too_large_is_set_aside_alone() -> None:
-    """Rows are looked at once a checkpoint: what came before in it stands, and other keys go on."""
+    """What came before it stands, and other keys go on."""
     topology = texts()
     with Driver([topology]) as driver:
         for word in (Word("a", "short"), Word("b", "b"), Word("a", "x" * 17), Word("b", "c"), Word("c", "d")):

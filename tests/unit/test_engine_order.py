@@ -34,7 +34,7 @@ class Parked:
 
     def reopen(self) -> None:
         for table in self._tables:
-            self._store.write({table.spec.prefix + key: row for key, row in table.encoded().items()})
+            self._store.write({table.spec.prefix + key: row for key, row in table.dirty.items()})
             table.open(self._store)
         self.parking = Parking(*self._tables)
         blocked = self._store.scan(BLOCKED.prefix)

@@ -112,14 +112,6 @@ def test_changes_after_a_snapshot_belong_to_the_next() -> None:
     assert task.snapshot().rows == [(rows, {b"a": ROWS.encode(Row("2")), b"b": None})]
 
 
-def test_a_row_found_too_large_at_the_snapshot_makes_the_task_careful() -> None:
-    task, rows, _ = state()
-    rows.put_unchecked(b"key", Row("x" * 17))
-    with pytest.raises(TooLargeError, match="the limit is 20"):
-        task.snapshot()
-    assert task.careful
-
-
 def test_what_is_not_committed_is_gone_when_it_is_opened_again() -> None:
     rows, store = table()
     store.write({ROWS.prefix + b"a": ROWS.encode(Row("old"))})

@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
+from app.domain.events import Item
 from app.projections import customer_orders, daily_sales, product_demand
-from app.projections.order_summaries import Line, OrderSummary
+from app.projections.order_summaries import OrderSummary, packed
 from app.web.problem import ProblemError
 from app.web.views import VIEWS, Params, View, partition_of
 
@@ -21,7 +22,7 @@ ORDER = OrderSummary(
     currency="GBP",
     total_minor=1530,
     item_count=6,
-    lines=(Line("white heart", 6),),
+    lines=packed((Item(sku="white heart", quantity=6, unit_price_minor=255),)),
     placed_at=1_317_914_400_000_000,
     charged_minor=1530,
     reserved_versions=(1,),

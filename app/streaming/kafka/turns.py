@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 
 from app.errors import SetupError, TransientError
 from app.observability.log import logger
-from app.streaming.errors import StoreError, TooLargeError
+from app.streaming.errors import StoreError
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.kafka.restore import RestoreStoppedError
@@ -135,7 +135,7 @@ class Turns:
     async def _checkpoint(self, owned: OwnedTask) -> None:
         try:
             await owned.checkpoint(self._turn)
-        except (KafkaException, TransientError, TimeoutError, OSError, TooLargeError) as error:
+        except (KafkaException, TransientError, TimeoutError, OSError) as error:
             await self._back(owned, error)
 
     async def _timer_ends(self, owned: OwnedTask) -> None:
