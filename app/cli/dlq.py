@@ -13,7 +13,7 @@ from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import EVENT_TYPES
 from app.streaming.kafka.log import read_topic
-from app.streaming.letters import Letter, LetterError, read_letter
+from app.streaming.letters import Letter, LetterError, Outcome, read_letter_topic
 from app.streaming.names import dlq_topic, group_id
 from topologies import catalogue
 
@@ -68,9 +68,12 @@ def _letters(names: list[str]) -> Iterator[Letter]:
     for name in names:
         for record in read_topic(kafka, dlq_topic(group_id(name))):
             try:
-                yield read_letter(record)
+                found = read_letter_topic(record)
             except LetterError as error:
                 typer.secho(str(error), err=True, fg="yellow")
+            else:
+                if not isinstance(found, Outcome):
+                    yield found
 
 
 def _summary(letter: Letter) -> dict[str, Any]:

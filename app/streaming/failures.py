@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from app.errors import TransientError
+from app.errors import SurroundingsError, TransientError
 from app.streaming.errors import KeyMismatchError, NoKeyError, RetryRecordError
 from app.streaming.names import dlq_topic, retry_topic
 from app.streaming.record import RECORD_LIMIT, Headers, Output, Record, size_of
@@ -25,11 +25,36 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         return attempt > len(self.delays_ms)
 
 
+class Redrive(msgspec.Struct, frozen=True):
+    """An operator has sent a letter back to processing: `redrives` is how many times that was done with its record
+    before. `edited_from` names the letter whose payload was changed on the way, if any was."""
+
+    letter: str
+    run: str
+    redrives: int
+    edited_from: str | None = None
+
+
 class Attempt(msgspec.Struct, frozen=True):
-    """The `number`th handling of a record, from 1; `first_failed_at_ms` is 0 until it has failed."""
+    """The `number`th handling of a record, from 1; `first_failed_at_ms` is 0 until it has failed. `redrive`: it is on
+    its way by a redrive."""
 
     number: int = 1
     first_failed_at_ms: int = 0
+    redrive: Redrive | None = None
+
+    @property
+    def redrives(self) -> int:
+        """How many times the record was redriven, this time included."""
+        return 0 if self.redrive is None else self.redrive.redrives + 1
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """The place of a letter that did not fail: the `sequence`th record, from 1, behind `head`, the record
+    (TOPIC:PARTITION:OFFSET) with which the blocking of its key began."""
+
+    sequence: int
+    head: str
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -52,6 +77,8 @@ def decide(record: Record, error: BaseException, attempt: int, policy: RetryPoli
     A record that no topic of ours could carry is a dead letter too, and a key that none could carry blocks nothing.
     """
     if isinstance(error, TransientError) and is_portable(record):
+        if isinstance(error, SurroundingsError) and policy.delays_ms:
+            return Retry(policy.delays_ms[min(attempt, len(policy.delays_ms)) - 1])
         if policy.exhausted(attempt):
             return DeadLetter("max-retries-exceeded", blocks=True)
         return Retry(policy.delays_ms[attempt - 1])
@@ -73,17 +100,17 @@ def retry_record(group: str, record: Record, partition: int, attempt: Attempt, d
         "timestamp": record.timestamp_ms,
         "attempt": attempt.number + 1,
         "first.failed.at": attempt.first_failed_at_ms or now_ms,
+        **redrive_texts(attempt.redrive),
         "headers": len(record.headers),
     }
-    headers = [*record.headers, *_texts(OURS, ours)]
+    headers = [*record.headers, *texts(OURS, ours)]
     return Output(retry_topic(group, delay_ms), record.key, record.value, headers, partition, now_ms)
 
 
 def original(record: Record) -> tuple[Record, Attempt]:
-    """What a retry record carries: the record as it first came, and the attempt that is due."""
+    """What a retry or redrive record carries: the record as it first came, and the attempt that is due."""
     try:
-        count = int(dict(record.headers[-1:])[OURS + "headers"] or b"")
-        ours = {name: (value or b"").decode() for name, value in record.headers[count:]}
+        count, ours = engine_headers(record)
         first = Record(
             ours[OURS + "topic"],
             int(ours[OURS + "partition"]),
@@ -93,16 +120,40 @@ def original(record: Record) -> tuple[Record, Attempt]:
             record.value,
             record.headers[:count],
         )
-        return first, Attempt(int(ours[OURS + "attempt"]), int(ours[OURS + "first.failed.at"]))
-    except (KeyError, ValueError, AttributeError, IndexError) as error:
+        letter, edited_from = ours.get(OURS + "letter"), ours.get(OURS + "edited.from")
+        redrive = letter and Redrive(letter, ours[OURS + "run"], int(ours[OURS + "redrives"]), edited_from)
+        return first, Attempt(int(ours[OURS + "attempt"]), int(ours[OURS + "first.failed.at"]), redrive or None)
+    except (KeyError, ValueError) as error:
         raise RetryRecordError(
             f"{record.topic}[{record.partition}]@{record.offset} was not written by this group; "
             "only the worker may write to its retry topics"
         ) from error
 
 
+def engine_headers(record: Record) -> tuple[int, dict[str, str]]:
+    """How many headers are the original ones, and what the others, which the engine added, say; a `KeyError` or
+    `ValueError` where it has added none."""
+    count = int(dict(record.headers[-1:])[OURS + "headers"] or b"")
+    return count, {name: (value or b"").decode(errors="replace") for name, value in record.headers[count:]}
+
+
+def redrive_texts(redrive: Redrive | None) -> dict[str, object]:
+    """Headers with which a record that is redriven names its letter."""
+    if redrive is None:
+        return {}
+    edited = {} if redrive.edited_from is None else {"edited.from": redrive.edited_from}
+    return {"letter": redrive.letter, "run": redrive.run, "redrives": redrive.redrives, **edited}
+
+
 def dead_letter(
-    group: str, record: Record, partition: int, attempt: Attempt, error: BaseException, reason: str, now_ms: int
+    group: str,
+    record: Record,
+    partition: int,
+    attempt: Attempt,
+    error: BaseException,
+    reason: str,
+    now_ms: int,
+    behind: Behind | None = None,
 ) -> Output:
     """The original key, value and headers, then KIP-1034's six headers and ours.
 
@@ -123,11 +174,15 @@ def dead_letter(
         "reason": reason,
         "attempt": attempt.number,
         "first.failed.at": attempt.first_failed_at_ms or now_ms,
+        "timestamp": record.timestamp_ms,
         "group": group,
+        "redrives": attempt.redrives,
+        **_previous(attempt.redrive),
+        **({} if behind is None else {"sequence": behind.sequence, "head": behind.head}),
         **({} if carried is record else {"left.out": size_of(record) - size_of(carried)}),
         "headers": len(carried.headers),  # the last one: it says where the original headers end
     }
-    headers = [*carried.headers, *_texts(KIP, kip), *_texts(OURS, ours)]
+    headers = [*carried.headers, *texts(KIP, kip), *texts(OURS, ours)]
     return Output(dlq_topic(group), carried.key, carried.value, headers, partition, now_ms)
 
 
@@ -136,7 +191,16 @@ def _cut(record: Record) -> Record:
     return msgspec.structs.replace(record, key=key, value=None, headers=())
 
 
-def _texts(prefix: str, values: dict[str, object]) -> Headers:
+def _previous(redrive: Redrive | None) -> dict[str, object]:
+    """The letter that was redriven, in the letter of the record that died again."""
+    if redrive is None:
+        return {}
+    edited = {} if redrive.edited_from is None else {"edited.from": redrive.edited_from}
+    return {"previous": redrive.letter, "run": redrive.run, **edited}
+
+
+def texts(prefix: str, values: dict[str, object]) -> Headers:
+    """Headers of the engine."""
     return [(prefix + name, _bytes(str(value))) for name, value in values.items()]
 
 

@@ -17,5 +17,9 @@ def retry_topic(group: str, delay_ms: int) -> str:
     return f"{group}-retry-{delay_ms}"
 
 
+def redrive_topic(group: str) -> str:
+    return f"{group}-redrive"
+
+
 def dlq_topic(group: str) -> str:
     return f"{group}-dlq"

@@ -11,11 +11,22 @@ from app.streaming.failures import (
     STACK_LIMIT,
     TEXT_LIMIT,
     Attempt,
+    Behind,
+    Redrive,
     dead_letter,
     original,
     retry_record,
 )
-from app.streaming.letters import Letter, LetterError, read_letter
+from app.streaming.letters import (
+    Letter,
+    LetterError,
+    Outcome,
+    Result,
+    outcome_output,
+    read_letter,
+    read_letter_topic,
+    redrive_output,
+)
 from app.streaming.record import Headers, Output, Record
 
 GROUP = "orderflow-test"
@@ -60,6 +71,15 @@ def first(letter: Letter) -> tuple[object, ...]:
 
 def told(record: Record) -> tuple[object, ...]:
     return record.topic, record.partition, record.offset, record.key, record.value, list(record.headers)
+
+
+redrives = st.builds(
+    Redrive,
+    st.just(f"{GROUP}-dlq:3:17"),
+    st.just("run-1"),
+    st.integers(0, 9),
+    st.none() | st.just(f"{GROUP}-dlq:3:5"),
+)
 
 
 def size_of_headers(found: Headers) -> int:
@@ -124,6 +144,55 @@ ends = st.lists(st.tuples(names, st.none() | st.sampled_from([b"0", b"-1", b"5",
 @given(records, ends)
 def test_what_no_worker_wrote_is_a_typed_error_or_a_letter(record: Record, end: list[tuple[str, bytes | None]]) -> None:
     try:
-        read_letter(replace(record, headers=[*record.headers, *end]))
+        read_letter_topic(replace(record, headers=[*record.headers, *end]))
     except LetterError:
         return
+
+
+@given(records, errors, st.none() | redrives, st.none() | st.builds(Behind, st.integers(1, 2**40), st.just("in:3:4")))
+def test_a_letter_that_is_sent_back_is_the_record_that_failed(
+    record: Record, error: Exception, redrive: Redrive | None, behind: Behind | None
+) -> None:
+    """It knows the letter that it was, and a letter that it becomes again counts how often."""
+    died = dead_letter(GROUP, record, 3, Attempt(6, 11, redrive), error, "non-retryable", NOW_MS, behind)
+    letter = read_letter(arrived(died, 18))
+    sent = redrive_output(letter, "redrive", "run-2")
+    assert (sent.topic, sent.partition, dict(sent.headers)[OURS + "action"]) == (f"{GROUP}-redrive", 3, b"redrive")
+    back, attempt = original(arrived(sent))
+    assert (told(back), back.timestamp_ms) == (told(record), record.timestamp_ms)
+    edited_from = redrive.edited_from if redrive else None
+    assert attempt == Attempt(1, 11, Redrive(letter.id, "run-2", redrive.redrives + 1 if redrive else 0, edited_from))
+    assert (letter.previous, letter.run) == ((redrive.letter, redrive.run) if redrive else (None, None))
+    assert (letter.sequence, letter.head) == ((behind.sequence, behind.head) if behind else (None, None))
+    again = original(arrived(retry_record(GROUP, back, 3, attempt, 2_000, NOW_MS)))
+    assert again == (back, replace(attempt, number=2))
+
+
+@given(redrives, st.sampled_from(["resolved", "discarded", "dead", "returned"]), st.none() | st.binary(max_size=9))
+def test_an_outcome_names_the_letter_and_what_became_of_it(redrive: Redrive, result: Result, key: bytes | None) -> None:
+    output = outcome_output(GROUP, redrive, result, key, 3, NOW_MS)
+    assert output.value is None
+    assert read_letter_topic(arrived(output, 19)) == Outcome(
+        id=f"{GROUP}-dlq:3:19",
+        letter=redrive.letter,
+        result=result,
+        run=redrive.run,
+        at_ms=NOW_MS,
+        key=key,
+        group=GROUP,
+    )
+
+
+@given(records, errors)
+def test_a_letter_whose_own_headers_look_like_an_outcome_is_a_letter(record: Record, error: Exception) -> None:
+    outcome = outcome_output(GROUP, Redrive("x", "y", 0), "resolved", None, 3, 0)
+    forging = replace(record, headers=[*outcome.headers, *record.headers])
+    died = dead_letter(GROUP, forging, 3, Attempt(), error, "non-retryable", NOW_MS)
+    assert read_letter_topic(arrived(died)) == read_letter(arrived(died))
+
+
+def test_an_outcome_that_no_worker_wrote_is_told_apart() -> None:
+    outcome = arrived(outcome_output(GROUP, Redrive("x", "y", 0), "resolved", None, 3, 0))
+    for headers in (outcome.headers[:1], [(OURS + "outcome", b"vanished"), *outcome.headers[1:]]):
+        with pytest.raises(LetterError, match="no outcome"):
+            read_letter_topic(replace(outcome, headers=headers))
