@@ -2,6 +2,7 @@
 
 OrderflowError
 ├── TransientError          may succeed later: retried with backoff, then its declared outcome or the DLQ
+│   └── SurroundingsError   says nothing of the record, whose attempt does not count: its task waits for them
 ├── PermanentError          will always be refused: to the DLQ at once
 │   └── PoisonError         the bytes cannot be read as what the topic carries: to the DLQ at once
 ├── RefusedError            a command that the rules refuse: answered to the caller, nothing is written
@@ -18,6 +19,10 @@ class OrderflowError(Exception):
 
 class TransientError(OrderflowError):
     """May succeed later (network, timeout, unavailable)."""
+
+
+class SurroundingsError(TransientError):
+    """What the record needs is away, and so for others too: no fault of the record, and no attempt of it."""
 
 
 class PermanentError(OrderflowError):
