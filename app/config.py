@@ -13,7 +13,8 @@ from app.errors import SetupError
 
 PREFIX = "ORDERFLOW_"
 
-URLS = ("provider", "carrier", "api", "advertised_url")
+URLS = ("provider", "carrier", "api", "advertised_url", "registry")
+OPTIONAL = ("advertised_url", "registry")
 
 ValueT = TypeVar("ValueT")
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -43,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     standbys: Annotated[int, msgspec.Meta(ge=0)] = 0
     commit_interval_ms: Natural = 100
     gateway_timeout: Seconds = 2.0
+    registry: str = ""
+    brake_keys: Natural = 10
+    brake_window: Seconds = 10.0
     retry_delays_ms: tuple[Natural, ...] = (2_000, 4_000, 8_000, 16_000, 32_000)
     log_level: LogLevel = "info"
 
@@ -85,7 +89,7 @@ def _checked(field: str, value: object) -> object:
     """The value, where types alone do not tell that it can be used; else a `ValueError`."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} has no end")
-    if field in URLS and (value or field != "advertised_url"):
+    if field in URLS and (value or field not in OPTIONAL):
         _check_url(str(value))
     if field == "postgres" and "=" not in str(value) and not str(value).startswith(("postgresql://", "postgres://")):
         raise ValueError("expected a DSN like postgresql://user:password@host:5432/database")

@@ -10,6 +10,7 @@ from app.serde.cloudevents import headers
 from app.serde.codec import EventCodec, event_codec
 from app.serde.registry import SchemaRegistry
 from app.serde.topics import EVENT_TYPES, topic_of
+from app.streaming.brake import BrakePolicy
 from app.streaming.failures import RetryPolicy
 from app.streaming.reactions import Gateway, Reactions, Rules
 from app.streaming.record import Output
@@ -62,6 +63,7 @@ def reacting(
         gateway=gateway,
         emit=EventOutput(registry),
         limit_s=settings.gateway_timeout * 2,
+        brake=BrakePolicy(settings.brake_keys, settings.brake_window),
     )
 
     @topology.agent

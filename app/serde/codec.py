@@ -3,6 +3,7 @@
 A value is 0x00, the schema id (int32, big-endian) and the Avro body; 0x01 and the schema's GUID (16 bytes) is read too.
 """
 
+import contextlib
 import struct
 from collections.abc import Callable
 from io import BytesIO
@@ -14,6 +15,7 @@ from fastavro import parse_schema, schemaless_writer
 from fastavro.schema import SchemaParseException
 
 from app.domain.events import Event
+from app.errors import PoisonError
 from app.serde.decoder import Decode, DecoderName, decoder_in_use, event_decoder
 from app.serde.errors import InvalidEventError, MalformedValueError, UnsafeSchemaError, WrongTopicError
 from app.serde.limits import limits_of
@@ -37,11 +39,17 @@ class EventCodec:
         """The event in this value; the newest type whatever version wrote it."""
         if not value or len(value) > MAX_VALUE_BYTES:
             raise MalformedValueError(f"an event has 1 to {MAX_VALUE_BYTES} bytes, not {len(value or b'')}")
-        header = value[: _GUID_HEADER if value[0] == 1 else _ID_HEADER]
+        header = _header(value)
         decoder = self._decoders.get(header)
         if decoder is None:
             decoder = self._decoders[header] = self._decoder(header)
         return decoder(value)
+
+    def prepare(self, value: bytes | None) -> None:
+        """Raises a `RegistryUnavailableError` while the registry has not said what schema wrote this value."""
+        if value and (header := _header(value)) not in self._decoders:
+            with contextlib.suppress(PoisonError):
+                self._decoders[header] = self._decoder(header)
 
     def encode(self, event: Event) -> bytes:
         """The value of this event, by the newest schema; `InvalidEventError` for what `decode` would refuse."""
@@ -68,6 +76,10 @@ class EventCodec:
         if event_type not in EVENT_TYPES[self._topic]:
             raise WrongTopicError(f"{event_type.__name__} does not belong to {self._topic}; encode it by its own codec")
         return _encoder(self._registry.newest(subject_of(event_type)), event_type)
+
+
+def _header(value: bytes) -> bytes:
+    return value[: _GUID_HEADER if value[0] == 1 else _ID_HEADER]
 
 
 def event_codec(registry: SchemaRegistry, topic: str, decoder: DecoderName | None = None) -> EventCodec:

@@ -1,6 +1,6 @@
 """Why a value could not be read. `reason` is the word that the dead letter carries."""
 
-from app.errors import PoisonError, TransientError
+from app.errors import PoisonError, SurroundingsError
 
 
 class MalformedValueError(PoisonError):
@@ -33,5 +33,5 @@ class InvalidEventError(PoisonError):
     reason = "invalid-event"
 
 
-class RegistryUnavailableError(TransientError):
+class RegistryUnavailableError(SurroundingsError):
     """The registry did not answer: the schema may be known or not."""

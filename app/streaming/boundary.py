@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import msgspec
+
+from app.errors import SurroundingsError
 from app.observability.log import logger
 from app.observability.metrics import DEAD_LETTERS, RETRIES
 from app.streaming.errors import StoreError, TooLargeError
@@ -53,6 +56,8 @@ class Boundary:
             log.info("record.retried", **self._fields(record, attempt, error), delay_ms=action.delay_ms)
             RETRIES.labels(self.group, action.delay_ms).inc()
             now_ms = self.now_us() // 1000
+            if isinstance(error, SurroundingsError):  # the same attempt is made again
+                attempt = msgspec.structs.replace(attempt, number=attempt.number - 1)
             output = retry_record(self.group, record, self.partition, attempt, action.delay_ms, now_ms)
             self.state.outputs.append(output)
         else:

@@ -186,6 +186,7 @@ class Driver:
         due = [delayed.next_due_ms() for task in self._tasks for delayed in task.delayed.values()]
         times = [at * 1000 for at in due if at is not None]
         times += [at for task in self._tasks if task.timers is not None and (at := task.timers.next_due()) is not None]
+        times += [held.until for task in self._tasks if (held := task.runner.hold()) is not None]
         later = [at for at in times if at > self.now_us]
         return min(later, default=None)
 

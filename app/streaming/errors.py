@@ -1,6 +1,6 @@
 """Errors of the engine, under the one tree of `app.errors`."""
 
-from app.errors import OrderflowError, PermanentError, PoisonError, SetupError, TransientError
+from app.errors import OrderflowError, PermanentError, PoisonError, SetupError, SurroundingsError, TransientError
 
 
 class NoKeyError(PoisonError):
@@ -29,6 +29,10 @@ class UndeclaredTopicError(PermanentError):
 
 class ReactionTimeoutError(TransientError):
     """A reaction took longer than a checkpoint may wait; its late answer is ignored."""
+
+
+class OutageError(SurroundingsError):
+    """A call failed while the brake says that calls for all keys fail."""
 
 
 class RestoreStalledError(TransientError):

@@ -10,11 +10,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
+from app.errors import SurroundingsError
 from app.observability.log import logger
 from app.streaming.boundary import Boundary
+from app.streaming.brake import Brake
 from app.streaming.failures import Attempt
 from app.streaming.record import Record, RecordBatch
-from app.streaming.runner import DRAIN_STEP
+from app.streaming.runner import AGAIN_US, DRAIN_STEP, Hold
 from app.streaming.timers import TimerRow, Timers
 
 log = logger(__name__)
@@ -28,6 +30,10 @@ Work: TypeAlias = Callable[[], Awaitable[None]]
 class Handler(Protocol):
     """Reacts to one record or timer; raises what the failure boundary is to decide on."""
 
+    def prepare(self, record: Record) -> None:
+        """Raises a `SurroundingsError` while the record cannot be begun."""
+        ...
+
     async def to_record(self, record: Record, attempt: Attempt) -> None: ...
     async def to_timer(self, timer: TimerRow) -> None: ...
     def postpone(self, timer: TimerRow, seconds: float) -> None: ...
@@ -36,8 +42,11 @@ class Handler(Protocol):
 class Lanes:
     """The runner of a task with reactions."""
 
-    def __init__(self, handler: Handler, boundary: Boundary, timers: Timers) -> None:
+    def __init__(self, handler: Handler, boundary: Boundary, timers: Timers, brake: Brake) -> None:
         self._handler, self._boundary, self._parking, self._timers = handler, boundary, boundary.parking, timers
+        self._brake = brake
+        self._probe: bytes | None = None
+        self._paused: Hold | None = None
         self._inbox: deque[tuple[RecordBatch, int]] = deque()
         self._waiting = 0
         self._lanes: dict[bytes, deque[Work]] = {}
@@ -57,7 +66,7 @@ class Lanes:
         self._dispatch(record.key or b"", lambda: self._again(record, attempt))
 
     def drain(self, key: bytes) -> None:
-        if key not in self._lanes:
+        if key not in self._lanes and (self._brake.is_open() or self.room()):
             self._dispatch(key, lambda: self._follow(key))
 
     def fire(self, timer: TimerRow) -> None:
@@ -70,7 +79,19 @@ class Lanes:
         return self._admitted
 
     def room(self) -> int:
-        return max(0, ADMITTED - self._admitted) if self._open else 0
+        if not self._open:
+            return 0
+        if self._brake.is_open():
+            return max(0, ADMITTED - self._admitted)
+        return int(self._brake.lets_probe(self._boundary.now_us()))
+
+    def go_on(self) -> None:
+        self._admit()
+
+    def hold(self) -> Hold | None:
+        if self._brake.state == "open":
+            return self._paused
+        return Hold(self._brake.state, "calls fail for many keys; one at a time is tried", self._brake.until)
 
     def check(self) -> None:
         if self._fault is not None:
@@ -88,25 +109,41 @@ class Lanes:
     def close(self) -> None:
         self._open = False
         self._inbox.clear()
+        self._probe_ended()
         for job in self._jobs.values():
             job.cancel()
 
     def _admit(self) -> None:
         """Begin as many records as may be at work, in order; the position says what was begun."""
-        while self._open and self._inbox and self._admitted < ADMITTED:
-            batch, index = self._inbox.popleft()
+        while self._inbox and self.room():
+            batch, index = self._inbox[0]
             if index < len(batch):
                 record = batch.record(index)
+                if not self._may_begin(record):
+                    return
                 self._waiting -= 1
                 self._dispatch(record.key or b"", lambda record=record: self._first(record))  # type: ignore[misc]
                 index += 1
+            self._inbox.popleft()
             if index < len(batch):
                 self._boundary.state.positions[batch.topic] = batch.record(index).offset
                 self._inbox.appendleft((batch, index))
             else:
                 self._boundary.state.positions[batch.topic] = batch.end
 
+    def _may_begin(self, record: Record) -> bool:
+        try:
+            self._handler.prepare(record)
+        except SurroundingsError as error:
+            self._paused = Hold("paused", str(error), self._boundary.now_us() + AGAIN_US)
+        else:
+            self._paused = None
+        return self._paused is None
+
     def _dispatch(self, key: bytes, work: Work) -> None:
+        if not self._brake.is_open():
+            self._brake.probe()
+            self._probe = key
         self._admitted += 1
         self._idle.clear()
         lane = self._lanes.get(key)
@@ -125,12 +162,23 @@ class Lanes:
                 self._fault = error
             self._admitted -= 1
         del self._lanes[key], self._jobs[key]
+        if key == self._probe:
+            self._probe_ended()
         if self._admitted == 0:
             self._idle.set()
         self._admit()
 
+    def _probe_ended(self) -> None:
+        if self._probe is not None:
+            self._probe = None
+            self._brake.passed(self._boundary.now_us())
+
+    def _begins(self) -> bool:
+        """Whether what waits in a lane is begun."""
+        return self._open and self._brake.state != "braking"
+
     async def _first(self, record: Record) -> None:
-        if record.key is not None and (record.key in self._parking.blocked or not self._open):
+        if record.key is not None and (record.key in self._parking.blocked or not self._begins()):
             self._boundary.park(record)
         else:
             await self._attempt(record, Attempt())
@@ -146,7 +194,7 @@ class Lanes:
 
     async def _follow(self, key: bytes) -> None:
         for _ in range(DRAIN_STEP):
-            record = self._parking.take(key) if self._open else None
+            record = self._parking.take(key) if self._begins() else None
             if record is None or not await self._attempt(record, Attempt()):
                 return
             self._succeeded(key)
@@ -170,7 +218,7 @@ class Lanes:
         if timer.key.encode() in self._parking.blocked:
             self._timers.hold(timer)
             return
-        if not self._open:
+        if not self._begins():
             self._timers.put_back(timer)
             return
         try:

@@ -4,16 +4,18 @@ The step of a record is one closure over the task's tables: decode, check the ke
 effects or none, since everything that can fail comes before the first of them.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from app.errors import SurroundingsError
 from app.streaming.boundary import Boundary
 from app.streaming.errors import KeyMismatchError, NoKeyError
 from app.streaming.failures import Attempt
 from app.streaming.record import Output, Record, RecordBatch
-from app.streaming.runner import DRAIN_STEP
+from app.streaming.runner import AGAIN_US, DRAIN_STEP, Hold
 from app.streaming.state import TaskState
 from app.streaming.table import AnyTable, TableSpec, row_key
 from app.streaming.timers import TimerRow
@@ -111,14 +113,48 @@ class Projections:
         return ProjectionRunner(self._routes, boundary)
 
 
+class _NotBegunError(Exception):
+    """What the record at `index` of a batch needs is away."""
+
+    def __init__(self, index: int, why: SurroundingsError) -> None:
+        super().__init__(why)
+        self.index, self.why = index, why
+
+
 class ProjectionRunner:
-    """Runs the steps of one task at once, on the caller's time: nothing is ever in flight."""
+    """Runs the steps of one task at once, on the caller's time: nothing is ever in flight.
+
+    A record that cannot be begun, since what it needs is away, stays where it is, with all that was taken after it.
+    """
 
     def __init__(self, routes: dict[str, Route], boundary: Boundary) -> None:
         self._routes, self._boundary, self._parking = routes, boundary, boundary.parking
         self._steps = {topic: route.bind(boundary.state) for topic, route in routes.items()}
+        self._waiting: deque[RecordBatch] = deque()
+        self._hold: Hold | None = None
 
     def take(self, batch: RecordBatch) -> None:
+        self._waiting.append(batch)
+        if self._hold is None:
+            self._begin()
+
+    def go_on(self) -> None:
+        if self._hold is not None and self._hold.until <= self._boundary.now_us():
+            self._hold = None
+            self._begin()
+
+    def _begin(self) -> None:
+        while self._waiting:
+            batch = self._waiting.popleft()
+            try:
+                self._take(batch)
+            except _NotBegunError as stopped:
+                self._waiting.appendleft(batch.rest(stopped.index))
+                self._boundary.state.positions[batch.topic] = self._waiting[0].begin
+                self._hold = Hold("paused", str(stopped.why), self._boundary.now_us() + AGAIN_US)
+                return
+
+    def _take(self, batch: RecordBatch) -> None:
         state, blocked = self._boundary.state, self._parking.blocked
         done = 0
         self._routes[batch.topic].load(state, batch.keys)
@@ -129,7 +165,7 @@ class ProjectionRunner:
             if record.key in blocked:
                 self._boundary.park(record)
             else:
-                self._handle(record, Attempt())
+                self._begin_one(record, index)
         state.positions[batch.topic] = batch.end
 
     def _run(self, step: Step, batch: RecordBatch) -> int:
@@ -139,10 +175,20 @@ class ProjectionRunner:
             for key, value in zip(batch.keys, batch.values, strict=True):
                 step(key, value)
                 done += 1
+        except SurroundingsError as error:
+            raise _NotBegunError(done, error) from error
         except Exception as error:  # noqa: BLE001 - the failure boundary
             self._boundary.failed(batch.record(done), Attempt(), error)
             done += 1
         return done
+
+    def _begin_one(self, record: Record, index: int) -> None:
+        try:
+            self._steps[record.topic](record.key, record.value)
+        except SurroundingsError as error:
+            raise _NotBegunError(index, error) from error
+        except Exception as error:  # noqa: BLE001 - the failure boundary
+            self._boundary.failed(record, Attempt(), error)
 
     def _handle(self, record: Record, attempt: Attempt) -> bool:
         """Answers whether the key of the record goes on."""
@@ -168,13 +214,16 @@ class ProjectionRunner:
         raise TypeError(f"a projection sets no timers, yet one is due: {timer}")
 
     def backlog(self) -> int:
-        return 0
+        return sum([len(batch) for batch in self._waiting])
+
+    def hold(self) -> Hold | None:
+        return self._hold
 
     def in_flight(self) -> int:
         return 0
 
     def room(self) -> int:
-        return DRAIN_STEP
+        return DRAIN_STEP if self._hold is None else 0
 
     def check(self) -> None:
         """What broke it was raised at once."""

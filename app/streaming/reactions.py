@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from app.errors import TransientError
+from app.errors import PermanentError, TransientError
 from app.observability.metrics import GATEWAY_CALLS, GATEWAY_SECONDS
 from app.streaming.boundary import Boundary
-from app.streaming.errors import KeyMismatchError, NoKeyError, ReactionTimeoutError
+from app.streaming.brake import Brake, BrakePolicy
+from app.streaming.errors import KeyMismatchError, NoKeyError, OutageError, ReactionTimeoutError
 from app.streaming.failures import Attempt
 from app.streaming.lanes import Lanes
 from app.streaming.record import Output, Record
@@ -64,9 +65,11 @@ class Reactions:
         gateway: Gateway,
         emit: Callable[[Any], Output],
         limit_s: float,
+        brake: BrakePolicy,
     ) -> None:
         self.codecs = {source.topic: source.codec for source in sources}
-        self.rules, self.gateway, self.emit, self.limit_s = rules, gateway, emit, limit_s
+        self.rules, self.gateway, self.emit, self.limit_s, self.timer = rules, gateway, emit, limit_s, timer
+        self.brake = Brake(brake)
         self.rows, self.timers = topology.table(rows).name, topology.table(timer_table(timer)).name
         topology.runner = self.bind
 
@@ -78,7 +81,7 @@ class Reactions:
         timers = boundary.timers
         if timers is None:
             raise TypeError("a topology with reactions has a table of timers")
-        return Lanes(Reaction(self, boundary, timers), boundary, timers)
+        return Lanes(Reaction(self, boundary, timers), boundary, timers, self.brake)
 
 
 class Reaction:
@@ -87,6 +90,9 @@ class Reaction:
     def __init__(self, of: Reactions, boundary: Boundary, timers: Timers) -> None:
         self._of, self._boundary, self._timers = of, boundary, timers
         self._table: AnyTable = boundary.state.tables[of.rows]
+
+    def prepare(self, record: Record) -> None:
+        self._of.codecs[record.topic].prepare(record.value)
 
     async def to_record(self, record: Record, attempt: Attempt) -> None:
         """Handle one record; what it raises is for the failure boundary."""
@@ -100,7 +106,7 @@ class Reaction:
         step = self._of.rules.begin(row, event, now)
         if step.call is not None:
             last = self._boundary.policy.exhausted(attempt.number)
-            step = await self._call(row, event, step.call, give_up=last)
+            step = await self._call(record.key, row, event, step.call, give_up=last)
         self._apply(record.key, step)
 
     async def to_timer(self, timer: TimerRow) -> None:
@@ -109,17 +115,24 @@ class Reaction:
         row = self._table.get(key)
         step = self._of.rules.begin(row, timer, self._boundary.now_us())
         if step.call is not None:
-            step = await self._call(row, timer, step.call, give_up=True)
+            step = await self._call(key, row, timer, step.call, give_up=True)
         self._apply(key, step, fired=timer)
 
-    async def _call(self, row: Any, cause: Any, call: object, *, give_up: bool) -> StepResult:
-        rules = self._of.rules
+    async def _call(self, key: bytes, row: Any, cause: Any, call: object, *, give_up: bool) -> StepResult:
+        rules, brake = self._of.rules, self._of.brake
         try:
             answer = await self._bounded(call)
-        except TransientError:
+        except TransientError as error:
+            counts = brake.failed(key, self._boundary.now_us())
+            if not counts and not isinstance(cause, self._of.timer):
+                raise OutageError(f"calls fail for many keys, this one too: {error}") from error
             if not give_up:
                 raise
             return rules.exhausted(row, cause, call, self._boundary.now_us())
+        except PermanentError:
+            brake.answered()
+            raise
+        brake.answered()
         return rules.conclude(row, cause, call, answer, self._boundary.now_us())
 
     async def _bounded(self, call: object) -> object:

@@ -1,12 +1,22 @@
 """What a task asks of the code that handles its records, and how that code is told about the task."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
+
+import msgspec
 
 from app.streaming.boundary import Boundary
 from app.streaming.failures import Attempt
 from app.streaming.record import Record, RecordBatch
 from app.streaming.timers import TimerRow
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Why a runner begins nothing new, and when it tries again at the earliest (microseconds since the epoch)."""
+
+    state: Literal["braking", "probing", "paused"]
+    why: str
+    until: int
 
 
 class Runner(Protocol):
@@ -40,6 +50,14 @@ class Runner(Protocol):
         """How many redeliveries or timers it takes now."""
         ...
 
+    def go_on(self) -> None:
+        """Time has passed: try what waited for it."""
+        ...
+
+    def hold(self) -> Hold | None:
+        """Why nothing more should be fetched for it, if so: what it needs is away."""
+        ...
+
     def check(self) -> None:
         """Raise what broke it, if anything did: of disk or engine, never of a record."""
         ...
@@ -59,4 +77,5 @@ class Runner(Protocol):
 
 RunnerFactory = Callable[[Boundary], Runner]
 
+AGAIN_US = 50_000  # between two looks at whether a record that could not be begun can be now
 DRAIN_STEP = 500  # parked records of one key followed up per turn, so that a long chain does not hold up a checkpoint

@@ -83,6 +83,7 @@ class Task:
     def tick(self) -> None:
         """Hand over the retries that are due, go on with keys whose head was handled; raises what broke the runner."""
         self.runner.check()
+        self.runner.go_on()
         if self.parking.draining:
             for key in list(self.parking.draining):
                 self.runner.drain(key)

@@ -28,6 +28,10 @@ class Codec(Protocol[ValueT_co]):
 
     def decode(self, value: bytes | None) -> ValueT_co: ...
 
+    def prepare(self, value: bytes | None) -> None:
+        """Raises a `SurroundingsError` while it is unknown how to read this value."""
+        ...
+
     def key(self, value: Any) -> bytes:
         """The key that a record of this value must have."""
         ...
@@ -55,6 +59,9 @@ class StructCodec(Generic[ValueT]):
         self._key = key
         self._decode = msgspec.msgpack.Decoder(kind).decode
         self.encode: Callable[[ValueT], bytes] = msgspec.msgpack.Encoder().encode
+
+    def prepare(self, value: bytes | None) -> None:
+        """It knows all that it reads."""
 
     def decode(self, value: bytes | None) -> ValueT:
         try:

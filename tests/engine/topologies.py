@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from app.errors import PermanentError, TransientError
+from app.streaming.brake import BrakePolicy
 from app.streaming.failures import RetryPolicy
 from app.streaming.projection import Projections, RowFeed
 from app.streaming.reactions import Reactions
@@ -223,6 +224,7 @@ def acting(name: str, directory: Path, delays_ms: tuple[int, ...], limit_s: floa
         gateway=FileGateway(directory),
         emit=lambda event: Output(out, event[0].encode(), event[1].encode()),
         limit_s=limit_s,
+        brake=BrakePolicy(),
     )
 
     @topology.agent

@@ -183,10 +183,11 @@ def test_a_due_timer_lets_the_backlog_go_first(seed: int) -> None:
         assert differences(system) == []
 
 
-def test_after_an_outage_of_everything_all_orders_end(system: System) -> None:
+def test_after_an_outage_of_everything_all_orders_are_confirmed(system: System) -> None:
+    """No party is asked so often, for so many, that anything would be given up."""
     for party in PARTIES:
         fail(system, party, seconds=90)
     ids = [system.place(APPLE, number=number) for number in range(1, 30)]
     system.settle(400)
-    assert {system.order(order_id).reason for order_id in ids} == {"payment failed: unavailable"}
+    assert {system.order(order_id).status for order_id in ids} == {"confirmed"}
     assert differences(system) == []

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from confluent_kafka import TopicPartition
 
+from app.streaming.brake import Brake, BrakePolicy
 from app.streaming.errors import KeyMismatchError
 from app.streaming.failures import Attempt, RetryPolicy
 from app.streaming.kafka.fetch import Fetcher
@@ -42,6 +43,8 @@ class Handler:
         self.begun: list[int] = []
         self.fired: list[TimerRow] = []
 
+    def prepare(self, record: Record) -> None: ...
+
     async def to_record(self, record: Record, attempt: Attempt) -> None:
         self.begun.append(record.offset)
         await self.go_on.wait()
@@ -60,7 +63,7 @@ def task_of(handler: Handler) -> Task:
     topology.table(timer_table(Wake))
 
     def bind(boundary: Any) -> Lanes:
-        return Lanes(handler, boundary, boundary.timers)
+        return Lanes(handler, boundary, boundary.timers, Brake(BrakePolicy()))
 
     topology.runner = bind
     task = Task(topology, 0, lambda: 1_000_000)

@@ -8,6 +8,7 @@ from app.config import Settings
 from app.domain.events import Event
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
+from app.streaming.brake import BrakePolicy
 from app.streaming.reactions import Reactions
 from app.streaming.record import Output
 from app.streaming.table import TableSpec
@@ -85,6 +86,7 @@ def build(settings: Settings, rules: Rules | None = None) -> Topology:
         gateway=_NoGateway(),
         emit=lambda counted: Output(out, counted[0].encode(), str(counted[1]).encode()),
         limit_s=2.0,
+        brake=BrakePolicy(),
     )
 
     @topology.agent
