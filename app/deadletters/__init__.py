@@ -1,0 +1,1 @@
+"""Dead letters as operators see them: an index in PostgreSQL, groups, campaigns that send them again, an audit."""

@@ -1,0 +1,30 @@
+"""The connection to PostgreSQL: every wait has a limit, and what fails is said in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import psycopg
+
+from app.deadletters.errors import IndexMissingError, IndexUnavailableError
+from app.eventstore.session import conninfo
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+NAME = "orderflow-dead-letters"
+# any number that no other lock of ours has: who adds to the index, and who sends to a consumer group
+FILLING, SENDING = 720_003, 720_004
+
+
+@contextmanager
+def connect(dsn: str) -> Iterator[Connection]:
+    """A connection, one transaction a statement unless told otherwise."""
+    try:
+        settings = {"statement_timeout": "25s", "lock_timeout": "20s"}
+        with psycopg.connect(conninfo(dsn, NAME, **settings), autocommit=True) as connection:
+            yield connection
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise IndexMissingError("the database has no tables for dead letters; run `orderflow migrate`") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        why = str(error).strip() or type(error).__name__
+        raise IndexUnavailableError(f"PostgreSQL: {why}; start it, or mend ORDERFLOW_POSTGRES") from error
