@@ -15,6 +15,7 @@ GROUPS = {
     "produce": ("produce", "Place orders and receive stock."),
     "topics": ("topics", "Create and check the topics."),
     "topology": ("topology", "Describe a topology, or rebuild it."),
+    "saga": ("saga", "Describe sagas."),
     "schemas": ("schemas", "Check the event schemas against their history."),
     "migrate": ("migrate", "Bring the database to the current schema."),
     "dlq": ("dlq", "Look at dead letters."),
