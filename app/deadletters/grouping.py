@@ -7,14 +7,14 @@ import msgspec
 
 STACK_LIMIT = 4096
 
-# first what may hold anything, then what may be part of it
+# first what may hold anything, then what may be part of it; an id may look like a number, so both become the same
 _PARTS = (
     (re.compile(r"""b?'(?:[^'\\\n]|\\.)*'|b?"(?:[^"\\\n]|\\.)*\""""), "<text>"),
     (re.compile(r"(?:[\w.~-]*[/\\])+(?=[^\s/\\])"), ""),
-    (re.compile(r"\b[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\b"), "<id>"),
-    (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<id>"),
-    (re.compile(r"\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{6,}\b"), "<id>"),
-    (re.compile(r"\d+(?:[.,]\d+)*"), "<n>"),
+    (re.compile(r"\b[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\b"), "<n>"),
+    (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<n>"),
+    (re.compile(r"\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{6,}\b"), "<n>"),
+    (re.compile(r"[-+]*(?:\d+(?:[.,]\d+)*|<n>)"), "<n>"),
 )
 _FRAME = re.compile(r'^\s*File "(?P<path>[^"]*)", line \d+(?:, in (?P<function>.+))?$')
 _MARKS = re.compile(r"^[\s~^]+$")
