@@ -4,8 +4,8 @@ from typing import Protocol
 
 from app.config import Settings
 from app.errors import SetupError
-from app.serde.lock import committed_registry
 from app.serde.registry import SchemaRegistry
+from app.serde.registry_asked import registry_at
 from app.streaming.reactions import Gateway
 from app.streaming.topology import Topology
 from topologies import fulfilment, inventory, order_views, payments, shipping
@@ -42,7 +42,7 @@ class _Unreached:
 
 def build(name: str, settings: Settings, gateway: Gateway | None = None) -> Topology:
     """The topology of that name, acting through `gateway`; a `SetupError` lists the names there are."""
-    registry = committed_registry()
+    registry = registry_at(settings.registry)
     for projecting in PROJECTIONS:
         if name == projecting.NAME:
             return projecting.build(settings, registry)

@@ -6,9 +6,11 @@ from typing import Annotated
 import msgspec
 import typer
 
+from app.config import load
+from app.errors import SetupError
 from app.serde.decoder import decoder_in_use
 from app.serde.history import lock_new, problems
-from app.serde.lock import DIRECTORY, read_lock
+from app.serde.lock import DIRECTORY, committed_registry, read_lock
 
 cli = typer.Typer(no_args_is_help=True, help="Check the event schemas against their history.")
 
@@ -37,6 +39,21 @@ def lock(as_json: Json = False) -> None:
         typer.echo(json.dumps(msgspec.to_builtins(added)))
     else:
         typer.echo("\n".join(f"locked {locked.file} as {locked.subject} version {locked.version}" for locked in added))
+
+
+@cli.command()
+def register(as_json: Json = False) -> None:
+    """Have the locked schemas under their ids in the registry at ORDERFLOW_REGISTRY."""
+    url = load().registry
+    if not url:
+        raise SetupError("there is no registry; set ORDERFLOW_REGISTRY to its URL, such as http://127.0.0.1:8081")
+    from app.serde.registry_http import HttpRegistry  # its client is slow to import
+
+    registry, schemas = HttpRegistry(url), committed_registry().schemas()
+    for schema in schemas:
+        registry.register(schema)
+    count = len(schemas)
+    typer.echo(json.dumps({"registered": count}) if as_json else f"{count} schemas are in the registry at {url}")
 
 
 @cli.command("list")

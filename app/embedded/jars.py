@@ -27,9 +27,9 @@ OTHERS_LIMIT = 900.0
 log = structlog.get_logger()
 
 
-def locked() -> dict[str, str]:
+def locked(lock: Path = LOCK) -> dict[str, str]:
     """Path in a Maven repository -> sha256, in the order of the classpath."""
-    lines = (line.split() for line in LOCK.read_text().splitlines() if not line.startswith("#"))
+    lines = (line.split() for line in lock.read_text().splitlines() if not line.startswith("#"))
     return {path: digest for digest, path in lines}
 
 
@@ -86,10 +86,13 @@ def _download(paths: Iterable[str], cache: Path, repository: str) -> list[str]:
     context = MavenContext(repo_cache=cache, remote_repos={"wanted": repository}, timeout=REQUEST_LIMIT)
 
     def one(path: str) -> str:
-        *group, artifact, version, _ = path.split("/")
+        *group, artifact, version, name = path.split("/")
+        classifier, _, packaging = name.removeprefix(f"{artifact}-{version}").partition(".")
         (cache / path).unlink(missing_ok=True)  # a file that is there is taken as it is, however wrong
         try:
-            context.project(".".join(group), artifact).at_version(version).artifact().resolve()
+            context.project(".".join(group), artifact).at_version(version).artifact(
+                classifier.removeprefix("-"), packaging
+            ).resolve()
         except (OSError, RuntimeError) as error:
             return f"{type(error).__name__}: {error}"
         return ""

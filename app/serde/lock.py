@@ -38,6 +38,10 @@ class CommittedRegistry:
             self._by_id[schema.id] = self._by_id[schema.guid] = schema
             self._newest[schema.subject] = schema
 
+    def schemas(self) -> list[RegisteredSchema]:
+        """All of them, in the order of their ids."""
+        return sorted({schema.id: schema for schema in self._by_id.values()}.values(), key=lambda schema: schema.id)
+
     def schema(self, schema_id: int | UUID) -> RegisteredSchema:
         found = self._by_id.get(schema_id)
         if found is None:

@@ -130,36 +130,36 @@ class ProjectionRunner:
     def __init__(self, routes: dict[str, Route], boundary: Boundary) -> None:
         self._routes, self._boundary, self._parking = routes, boundary, boundary.parking
         self._steps = {topic: route.bind(boundary.state) for topic, route in routes.items()}
-        self._waiting: deque[RecordBatch] = deque()
+        self._waiting: deque[tuple[RecordBatch, int]] = deque()
         self._hold: Hold | None = None
 
     def take(self, batch: RecordBatch) -> None:
-        self._waiting.append(batch)
+        self._waiting.append((batch, 0))
         if self._hold is None:
-            self._begin()
+            self._handle_waiting()
 
     def go_on(self) -> None:
         if self._hold is not None and self._hold.until <= self._boundary.now_us():
             self._hold = None
-            self._begin()
+            self._handle_waiting()
 
-    def _begin(self) -> None:
+    def _handle_waiting(self) -> None:
         while self._waiting:
-            batch = self._waiting.popleft()
+            batch, begin = self._waiting.popleft()
             try:
-                self._take(batch)
+                self._take(batch, begin)
             except _NotBegunError as stopped:
-                self._waiting.appendleft(batch.rest(stopped.index))
-                self._boundary.state.positions[batch.topic] = self._waiting[0].begin
+                self._waiting.appendleft((batch, stopped.index))
+                self._boundary.state.positions[batch.topic] = batch.record(stopped.index).offset
                 self._hold = Hold("paused", str(stopped.why), self._boundary.now_us() + AGAIN_US)
                 return
 
-    def _take(self, batch: RecordBatch) -> None:
+    def _take(self, batch: RecordBatch, begin: int) -> None:
         state, blocked = self._boundary.state, self._parking.blocked
-        done = 0
+        done = begin
         self._routes[batch.topic].load(state, batch.keys)
         if not blocked or blocked.keys().isdisjoint(batch.keys):
-            done = self._run(self._steps[batch.topic], batch)
+            done = self._run(self._steps[batch.topic], batch, begin)
         for index in range(done, len(batch)):
             record = batch.record(index)
             if record.key in blocked:
@@ -168,11 +168,11 @@ class ProjectionRunner:
                 self._begin_one(record, index)
         state.positions[batch.topic] = batch.end
 
-    def _run(self, step: Step, batch: RecordBatch) -> int:
-        """Handle records until the first that fails, that one included; answer how many were."""
-        done = 0
+    def _run(self, step: Step, batch: RecordBatch, begin: int) -> int:
+        """Handle records until the first that fails, that one included; answer where the next one is."""
+        done = begin
         try:
-            for key, value in zip(batch.keys, batch.values, strict=True):
+            for key, value in zip(batch.keys[begin:], batch.values[begin:], strict=True):
                 step(key, value)
                 done += 1
         except SurroundingsError as error:
@@ -214,7 +214,7 @@ class ProjectionRunner:
         raise TypeError(f"a projection sets no timers, yet one is due: {timer}")
 
     def backlog(self) -> int:
-        return sum([len(batch) for batch in self._waiting])
+        return sum([len(batch) - begin for batch, begin in self._waiting])
 
     def hold(self) -> Hold | None:
         return self._hold

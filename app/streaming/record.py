@@ -68,11 +68,5 @@ class RecordBatch:
         keys, values = [r.key for r in records], [r.value for r in records]
         return cls(topic, partition, begin, end, keys, values, records.__getitem__)
 
-    def rest(self, index: int) -> "RecordBatch":
-        """From the record at `index` on."""
-        keys, values = self.keys[index:], self.values[index:]
-        begin = self.record(index).offset
-        return RecordBatch(self.topic, self.partition, begin, self.end, keys, values, lambda i: self.record(index + i))
-
     def __len__(self) -> int:
         return len(self.keys)

@@ -4,6 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.streaming.brake import SECOND, Brake, BrakePolicy
+from app.streaming.errors import OutageError
+from app.streaming.failures import Retry, RetryPolicy, decide
+from app.streaming.record import Record
 
 POLICY = BrakePolicy(keys=3, window_s=10.0, first_pause_s=1.0, last_pause_s=4.0)
 
@@ -105,3 +108,11 @@ def test_whatever_happens_no_more_failures_count_than_the_policy_says(events: li
             brake.passed(now)
         assert len(counted) <= 2 * POLICY.keys or len(set(counted[-2 * POLICY.keys :])) < POLICY.keys / 2
         assert brake.is_open() or brake.until <= now + POLICY.last_pause_s * SECOND
+
+
+@given(st.integers(1, 1_000))
+def test_what_is_away_is_waited_for_without_an_end(attempt: int) -> None:
+    """The attempt stays the same one, and so does its delay."""
+    record = Record("orders", 0, 7, 0, b"k", b"v", ())
+    action = decide(record, OutageError("away"), attempt, RetryPolicy((100, 200)))
+    assert action == Retry(100 if attempt == 1 else 200)
