@@ -11,15 +11,15 @@ from app.serde.codec import EventCodec, event_codec
 from app.serde.registry import SchemaRegistry
 from app.serde.topics import EVENT_TYPES, topic_of
 from app.streaming.brake import BrakePolicy
-from app.streaming.failures import RetryPolicy
+from app.streaming.failures import FailurePolicy
 from app.streaming.reactions import Gateway, Reactions, Rules
 from app.streaming.record import Output
 from app.streaming.table import TableSpec
 from app.streaming.topology import Source, TaskBatch, Topology
 
 
-def retries(settings: Settings) -> RetryPolicy:
-    return RetryPolicy(settings.retry_delays_ms)
+def retries(settings: Settings) -> FailurePolicy:
+    return FailurePolicy(settings.retry_delays_ms)
 
 
 def event_sources(topology: Topology, registry: SchemaRegistry, *topics: str) -> tuple[Source[Event], ...]:

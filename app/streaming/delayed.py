@@ -1,5 +1,6 @@
-"""A retry topic as a source of its own task: it holds its head until that is due."""
+"""A topic by which records come back, as a source of its own task: it holds its head until that is due."""
 
+import zlib
 from collections import deque
 from collections.abc import Iterator
 
@@ -7,10 +8,11 @@ from app.streaming.record import Record, RecordBatch
 
 
 class Delayed:
-    """All records of a retry topic wait the same time, so the head is always the first one due."""
+    """All records of a topic wait the same time, so the head is the first one due. With `jitter` each waits longer by
+    up to this share of the delay, and for those before it: never shorter."""
 
-    def __init__(self, topic: str, delay_ms: int) -> None:
-        self.topic, self.delay_ms = topic, delay_ms
+    def __init__(self, topic: str, delay_ms: int, jitter: float = 0.0) -> None:
+        self.topic, self.delay_ms, self._jitter_ms = topic, delay_ms, int(delay_ms * jitter)
         self._waiting: deque[tuple[int, Record]] = deque()
         self._end = 0
 
@@ -22,8 +24,13 @@ class Delayed:
         """Hold the records; a timestamp from the future counts as now, so that it cannot hold up those behind it."""
         for index in range(len(batch)):
             record = batch.record(index)
-            self._waiting.append((min(record.timestamp_ms, now_ms) + self.delay_ms, record))
+            due_ms = min(record.timestamp_ms, now_ms) + self.delay_ms + self._jitter_of(record)
+            self._waiting.append((due_ms, record))
         self._end = batch.end
+
+    def _jitter_of(self, record: Record) -> int:
+        """Of the key, so that it is the same after a restart, and keys that failed together spread."""
+        return zlib.crc32(record.key or b"") % (self._jitter_ms + 1) if self._jitter_ms else 0
 
     def due(self, now_ms: int) -> Iterator[Record]:
         """The records that are due, each no longer held once it is given out."""

@@ -1,6 +1,6 @@
 """Describes a topology: as data, as text, as a mermaid flowchart. What `Topology.describe()` is to Kafka Streams."""
 
-from app.streaming.names import dlq_topic
+from app.streaming.names import dlq_topic, redrive_topic
 from app.streaming.topology import Repartition, Topology
 
 TEXT_WIDTH = 80  # of what stands behind a name
@@ -18,6 +18,7 @@ def as_data(topology: Topology) -> dict[str, object]:
         "tables": {table: topology.changelog(table) for table in topology.tables},
         "writes": topology.outputs,
         "dead_letters": dlq_topic(topology.group),
+        "redrives": redrive_topic(topology.group),
         "agents": [agent.__name__ for agent in topology.agents],
         "start_required": topology.start_required,
     }
@@ -73,6 +74,7 @@ def as_mermaid(topology: Topology) -> str:
     lines += [f'  {node} --> {_id(topic)}(["{topic}"])' for topic in topology.outputs]
     delays = ", ".join(_seconds(delay) for delay in topology.retry_topics.values())
     lines += [f'  {node} -- "retry after {delays}" --> {node}']
+    lines += [f'  {_id(redrive_topic(topology.group))}(["{redrive_topic(topology.group)}"]) -. redriven .-> {node}']
     lines += [f'  {node} -. dead letters .-> {_id(dlq_topic(topology.group))}(["{dlq_topic(topology.group)}"])']
     return "\n".join(lines)
 

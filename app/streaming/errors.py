@@ -12,7 +12,11 @@ class KeyMismatchError(PoisonError):
 
 
 class RetryRecordError(PoisonError):
-    """A record in a retry topic that this group did not write."""
+    """A record in a retry or redrive topic that this group did not write."""
+
+
+class ParkedBehindError(PermanentError):
+    """Nothing is wrong with the record: it waits as a letter, since its key waits for an operator."""
 
 
 class InternalValueError(PoisonError):

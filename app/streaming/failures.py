@@ -1,7 +1,8 @@
 """Decides where a failed record goes, and what it carries there. Pure: no Kafka, no clock."""
 
 import traceback
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -16,16 +17,32 @@ KIP = "__streams.errors."  # KIP-1034
 OURS = "__orderflow."
 
 
-class RetryPolicy(msgspec.Struct, frozen=True):
-    """Attempt n that fails transiently is repeated after `delays_ms[n - 1]`; past the last delay it is exhausted."""
+class FailurePolicy(msgspec.Struct, frozen=True):
+    """How a topology handles failures. Attempt n that fails transiently is repeated after `delays_ms[n - 1]`, or after
+    that of `by_topic` for the records of a source; past the last delay it is exhausted.
+
+    `jitter`: a delay is longer by up to this share of it, never shorter. `parked_most`: once so many records are parked
+    behind a dead one, later ones wait as letters. `goes_on`: a dead record does not block its key.
+    """
 
     delays_ms: tuple[int, ...]
+    by_topic: Mapping[str, tuple[int, ...]] = {}
+    jitter: float = 0.0
+    parked_most: int = 10_000
+    goes_on: bool = False
 
-    def exhausted(self, attempt: int) -> bool:
-        return attempt > len(self.delays_ms)
+    def delays_of(self, topic: str) -> tuple[int, ...]:
+        return self.by_topic.get(topic, self.delays_ms)
+
+    def exhausted(self, topic: str, attempt: int) -> bool:
+        return attempt > len(self.delays_of(topic))
+
+    def all_delays(self) -> tuple[int, ...]:
+        """Every delay once, the shortest first."""
+        return tuple(sorted({*self.delays_ms, *[delay for delays in self.by_topic.values() for delay in delays]}))
 
 
-class Redrive(msgspec.Struct, frozen=True):
+class Redrive(msgspec.Struct, frozen=True, array_like=True):
     """An operator has sent a letter back to processing: `redrives` is how many times that was done with its record
     before. `edited_from` names the letter whose payload was changed on the way, if any was."""
 
@@ -57,6 +74,16 @@ class Behind(msgspec.Struct, frozen=True):
     head: str
 
 
+class Delivery(msgspec.Struct, frozen=True):
+    """A record that comes back: its retry is due, or an operator has sent its letter, to be handled or dropped.
+    `behind` is the letter's place where it did not fail itself."""
+
+    record: Record
+    attempt: Attempt
+    action: Literal["retry", "redrive", "discard"] = "retry"
+    behind: Behind | None = None
+
+
 class Retry(msgspec.Struct, frozen=True):
     delay_ms: int
 
@@ -71,19 +98,21 @@ class DeadLetter(msgspec.Struct, frozen=True):
 Action: TypeAlias = Retry | DeadLetter
 
 
-def decide(record: Record, error: BaseException, attempt: int, policy: RetryPolicy) -> Action:
+def decide(record: Record, error: BaseException, attempt: int, policy: FailurePolicy) -> Action:
     """Transient errors are retried while delays are left; all others are dead letters at once.
 
     A record that no topic of ours could carry is a dead letter too, and a key that none could carry blocks nothing.
     """
+    may_block = not policy.goes_on and len(record.key or b"") <= RECORD_LIMIT
     if isinstance(error, TransientError) and is_portable(record):
-        if isinstance(error, SurroundingsError) and policy.delays_ms:
-            return Retry(policy.delays_ms[min(attempt, len(policy.delays_ms)) - 1])
-        if policy.exhausted(attempt):
-            return DeadLetter("max-retries-exceeded", blocks=True)
-        return Retry(policy.delays_ms[attempt - 1])
-    blocks = not isinstance(error, NoKeyError | KeyMismatchError | RetryRecordError)
-    return DeadLetter(getattr(error, "reason", "non-retryable"), blocks and len(record.key or b"") <= RECORD_LIMIT)
+        delays = policy.delays_of(record.topic)
+        if isinstance(error, SurroundingsError) and delays:
+            return Retry(delays[min(attempt, len(delays)) - 1])
+        if policy.exhausted(record.topic, attempt):
+            return DeadLetter("max-retries-exceeded", may_block)
+        return Retry(delays[attempt - 1])
+    blocks = may_block and not isinstance(error, NoKeyError | KeyMismatchError | RetryRecordError)
+    return DeadLetter(getattr(error, "reason", "non-retryable"), blocks)
 
 
 def is_portable(record: Record) -> bool:
@@ -107,27 +136,36 @@ def retry_record(group: str, record: Record, partition: int, attempt: Attempt, d
     return Output(retry_topic(group, delay_ms), record.key, record.value, headers, partition, now_ms)
 
 
-def original(record: Record) -> tuple[Record, Attempt]:
-    """What a retry or redrive record carries: the record as it first came, and the attempt that is due."""
+def read_delivery(record: Record) -> Delivery:
+    """What a retry or redrive record carries: the record as it first came, and what is to be done with it."""
     try:
-        count, ours = engine_headers(record)
+        count, headers = engine_headers(record)
+        ours = {name.removeprefix(OURS): text for name, text in headers.items()}
         first = Record(
-            ours[OURS + "topic"],
-            int(ours[OURS + "partition"]),
-            int(ours[OURS + "offset"]),
-            int(ours[OURS + "timestamp"]),
+            ours["topic"],
+            int(ours["partition"]),
+            int(ours["offset"]),
+            int(ours["timestamp"]),
             record.key,
             record.value,
             record.headers[:count],
         )
-        letter, edited_from = ours.get(OURS + "letter"), ours.get(OURS + "edited.from")
-        redrive = letter and Redrive(letter, ours[OURS + "run"], int(ours[OURS + "redrives"]), edited_from)
-        return first, Attempt(int(ours[OURS + "attempt"]), int(ours[OURS + "first.failed.at"]), redrive or None)
+        attempt = Attempt(int(ours["attempt"]), int(ours["first.failed.at"]), _redrive(ours))
+        behind = Behind(int(ours["sequence"]), ours["head"]) if "sequence" in ours else None
+        return msgspec.convert(
+            {"record": first, "attempt": attempt, "action": ours.get("action", "retry"), "behind": behind}, Delivery
+        )
     except (KeyError, ValueError) as error:
         raise RetryRecordError(
             f"{record.topic}[{record.partition}]@{record.offset} was not written by this group; "
-            "only the worker may write to its retry topics"
+            "only the worker may write to its retry topics, and `orderflow dlq` to its redrive topic"
         ) from error
+
+
+def _redrive(ours: dict[str, str]) -> Redrive | None:
+    if "letter" not in ours:
+        return None
+    return Redrive(ours["letter"], ours["run"], int(ours["redrives"]), ours.get("edited.from"))
 
 
 def engine_headers(record: Record) -> tuple[int, dict[str, str]]:

@@ -14,7 +14,7 @@ from app.errors import SurroundingsError
 from app.observability.log import logger
 from app.streaming.boundary import Boundary
 from app.streaming.brake import Brake
-from app.streaming.failures import Attempt
+from app.streaming.failures import Attempt, Delivery
 from app.streaming.record import Record, RecordBatch
 from app.streaming.runner import AGAIN_US, DRAIN_STEP, Hold
 from app.streaming.timers import TimerRow, Timers
@@ -62,8 +62,8 @@ class Lanes:
         self._waiting += len(batch)
         self._admit()
 
-    def redeliver(self, record: Record, attempt: Attempt) -> None:
-        self._dispatch(record.key or b"", lambda: self._again(record, attempt))
+    def redeliver(self, delivery: Delivery) -> None:
+        self._dispatch(delivery.record.key or b"", lambda: self._again(delivery))
 
     def drain(self, key: bytes) -> None:
         if key not in self._lanes and (self._brake.is_open() or self.room()):
@@ -183,26 +183,19 @@ class Lanes:
         else:
             await self._attempt(record, Attempt())
 
-    async def _again(self, record: Record, attempt: Attempt) -> None:
-        if (
-            record.key is not None
-            and self._parking.is_head(record, attempt.number)
-            and await self._attempt(record, attempt)
-        ):
-            self._succeeded(record.key)
-            await self._follow(record.key)
+    async def _again(self, delivery: Delivery) -> None:
+        key = delivery.record.key
+        if self._boundary.admits(delivery) and await self._attempt(delivery.record, delivery.attempt):
+            self._boundary.goes_on(key)
+            if key is not None:
+                await self._follow(key)
 
     async def _follow(self, key: bytes) -> None:
         for _ in range(DRAIN_STEP):
-            record = self._parking.take(key) if self._begins() else None
-            if record is None or not await self._attempt(record, Attempt()):
+            follower = self._boundary.next_of(key) if self._begins() else None
+            if follower is None or not await self._attempt(follower.record, follower.attempt):
                 return
-            self._succeeded(key)
-
-    def _succeeded(self, key: bytes) -> None:
-        self._parking.succeeded(key)
-        if key not in self._parking.blocked:
-            self._timers.release(key)
+            self._boundary.goes_on(key)
 
     async def _attempt(self, record: Record, attempt: Attempt) -> bool:
         """Answers whether the key of the record goes on."""
@@ -210,6 +203,7 @@ class Lanes:
             await self._handler.to_record(record, attempt)
         except Exception as error:  # noqa: BLE001 - the failure boundary
             return self._boundary.failed(record, attempt, error)
+        self._boundary.handled(record, attempt)
         return True
 
     async def _fire(self, timer: TimerRow) -> None:

@@ -1,50 +1,80 @@
-"""Keeps the order of a key behind a failed record: which keys are blocked, by what, and what is parked behind.
+"""Keeps the order of a key behind a failed record: which keys are blocked, by what, and what waits behind.
 
-A key is blocked from its failed record (the head) until that record has succeeded and all that was parked behind it has
-followed. Both tables are rows of the task, durable in its checkpoints like any other.
+A key is blocked from its failed record (the head) until that record has succeeded and all that came behind it has
+followed, in the order in which it came. What waits is parked here or, past the bound of a key that waits for an
+operator, is out: a letter in the DLQ topic. Both tables are rows of the task, durable in its checkpoints as any other.
 """
 
 from collections.abc import Iterator
 
 import msgspec
 
+from app.streaming.failures import Attempt, Behind, Redrive
 from app.streaming.record import RECORD_LIMIT, Headers, Record
 from app.streaming.table import TableSpec, TaskTable
 
-HEAD_ROOM = 1024
+HEAD_ROOM = 2048
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The failed record: its origin, the attempt it waits for, and whether it is dead."""
+    """The failed record: its origin, the attempt it waits for, whether it is dead, and how often it was redriven."""
 
     topic: str
     partition: int
     offset: int
     attempt: int
     dead: bool = False
+    redrives: int = 0
 
 
-class Blocked(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Parked records of the key have the sequence numbers `first` up to but not including `next`.
+class Blocked(msgspec.Struct, frozen=True, array_like=True):
+    """What came behind the head has the sequence numbers `first` up to but not including `next`; those in the ranges
+    of `out` (begin, end) are letters, the others are parked. `root` is the record with which the blocking began.
 
-    Without a head the key is draining: its parked records are being handled, in order.
+    Without a head the key is draining: its records are being handled, in order, up to the first that is out.
     """
 
     head: Head | None
     first: int = 0
     next: int = 0
+    root: str = ""
+    out: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def parked(self) -> int:
+        return self.next - self.first - sum([end - begin for begin, end in self.out])
+
+    @property
+    def waits_for_operator(self) -> bool:
+        return bool(self.out) or (self.head is not None and self.head.dead)
+
+    @property
+    def is_draining(self) -> bool:
+        return self.head is None and not (self.out and self.out[0][0] == self.first)
 
 
 class Parked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`redrive`: it was out and has come back; `discard`: to be dropped when it is its turn."""
+
     topic: str
     partition: int
     offset: int
     timestamp_ms: int
     value: bytes | None
     headers: Headers
+    redrive: Redrive | None = None
+    discard: bool = False
 
 
-BLOCKED = TableSpec("blocked", Blocked, RECORD_LIMIT + HEAD_ROOM)
+class Follower(msgspec.Struct, frozen=True):
+    """The next record of a draining key."""
+
+    record: Record
+    attempt: Attempt
+    discard: bool
+
+
+BLOCKED = TableSpec("blocked", Blocked, RECORD_LIMIT + 64 * HEAD_ROOM)
 # many small headers take twice the room that they take in Kafka
 PARKED = TableSpec("parked", Parked, 2 * RECORD_LIMIT + HEAD_ROOM)
 
@@ -60,32 +90,59 @@ class Parking:
     def open(self, rows: Iterator[tuple[bytes, Blocked]]) -> None:
         """Start from the committed rows."""
         self.blocked = dict(rows)
-        self.draining = {key for key, state in self.blocked.items() if state.head is None}
+        self.draining = {key for key, state in self.blocked.items() if state.is_draining}
 
-    def block(self, key: bytes, record: Record, attempt: int, *, dead: bool = False) -> None:
-        """The record failed: it is the key's head now, whatever is parked stays behind it."""
-        head = Head(record.topic, record.partition, record.offset, attempt, dead)
-        state = self.blocked.get(key, Blocked(None))
-        self._set(key, msgspec.structs.replace(state, head=head))
+    def block(self, key: bytes, record: Record, attempt: int, *, dead: bool = False, redrives: int = 0) -> None:
+        """The record failed: it is the key's head now, whatever waits stays behind it."""
+        head = Head(record.topic, record.partition, record.offset, attempt, dead, redrives)
+        self._set(key, msgspec.structs.replace(self._state(key, record), head=head))
 
     def park(self, record: Record) -> None:
         """A later record of its key waits for its turn."""
         key = _key(record)
-        state = self.blocked.get(key, Blocked(None))
-        parked = Parked(
-            record.topic, record.partition, record.offset, record.timestamp_ms, record.value, record.headers
-        )
-        self._parked.put(_sequence(key, state.next), parked)
+        state = self._state(key, record)
+        self._parked.put(_sequence(key, state.next), _parked(record))
         self._set(key, msgspec.structs.replace(state, next=state.next + 1))
 
-    def is_head(self, record: Record, attempt: int) -> bool:
-        """Whether a redelivered record is what its key waits for; any other one is a repetition."""
+    def pass_by(self, record: Record) -> Behind:
+        """A later record of its key waits for its turn as a letter: its place, which `take_back` asks for."""
+        key = _key(record)
+        state = self._state(key, record)
+        begin, end = state.out[-1] if state.out else (state.next, state.next)
+        before = state.out[:-1] if end == state.next else state.out
+        out = (*before, (begin if end == state.next else state.next, state.next + 1))
+        self._set(key, msgspec.structs.replace(state, next=state.next + 1, out=out))
+        return Behind(state.next + 1, state.root)
+
+    def take_back(self, record: Record, redrive: Redrive, behind: Behind, *, discard: bool) -> bool:
+        """A letter is parked again, at its place; not while its key has a dead head, nor before those ahead of it."""
+        key = _key(record)
+        state, place = self.blocked.get(key), behind.sequence - 1
+        if state is None or state.root != behind.head or (state.head is not None and state.head.dead):
+            return False
+        if not state.out or state.out[0][0] != place:
+            return False
+        self._parked.put(_sequence(key, place), _parked(record, redrive, discard=discard))
+        left = (place + 1, state.out[0][1])
+        out = (left, *state.out[1:]) if left[0] < left[1] else state.out[1:]
+        self._set(key, msgspec.structs.replace(state, out=out))
+        return True
+
+    def is_head(self, record: Record, attempt: Attempt, *, dead: bool = False) -> bool:
+        """Whether a record that comes back is what its key waits for; any other one is a repetition.
+
+        A dead head waits for its redrive, which is the first attempt of a new series.
+        """
         state = self.blocked.get(_key(record))
-        origin = Head(record.topic, record.partition, record.offset, attempt)
-        return state is not None and state.head == origin
+        head = None if state is None else state.head
+        if head is None or (head.topic, head.partition, head.offset) != (record.topic, record.partition, record.offset):
+            return False
+        if dead:
+            return head.dead and head.redrives == attempt.redrives - 1
+        return not head.dead and (head.attempt, head.redrives) == (attempt.number, attempt.redrives)
 
     def succeeded(self, key: bytes) -> None:
-        """The head was handled: what is parked follows."""
+        """The head was handled: what waits follows."""
         state = self.blocked[key]
         if state.first == state.next:
             self._blocked.delete(key)
@@ -94,10 +151,10 @@ class Parking:
         else:
             self._set(key, msgspec.structs.replace(state, head=None))
 
-    def take(self, key: bytes) -> Record | None:
-        """The next parked record of a draining key, no longer parked; None when the key has a head or is free."""
+    def take(self, key: bytes) -> Follower | None:
+        """The next record of a draining key, no longer parked; None when the key is not draining."""
         state = self.blocked.get(key)
-        if state is None or state.head is not None:
+        if state is None or not state.is_draining:
             return None
         place = _sequence(key, state.first)
         parked = self._parked.get(place)
@@ -105,27 +162,59 @@ class Parking:
             raise LookupError(f"parked record {state.first} of key {key!r} is gone; restore the task's state")
         self._parked.delete(place)
         self._set(key, msgspec.structs.replace(state, first=state.first + 1))
-        return Record(
+        record = Record(
             parked.topic, parked.partition, parked.offset, parked.timestamp_ms, key, parked.value, parked.headers
         )
+        return Follower(record, Attempt(redrive=parked.redrive), parked.discard)
+
+    def set_aside(self, record: Record, redrives: int) -> None:
+        """The record is dead and blocks nothing: leave a mark, so that one redrive of it is handled."""
+        self._parked.put(_mark(record, redrives), _MARK)
+
+    def pick_up(self, record: Record, redrives: int) -> bool:
+        """Whether the record was set aside after so many redrives, and was not picked up since."""
+        mark = _mark(record, redrives)
+        found = self._parked.get(mark) is not None
+        if found:
+            self._parked.delete(mark)
+        return found
 
     def counts(self) -> tuple[int, int]:
-        """(records parked behind a head in retry, records parked behind a dead head)."""
+        """(records parked behind a head in retry, records parked where the key waits for an operator)."""
         waiting = dead = 0
         for state in self.blocked.values():
-            if state.head is not None and state.head.dead:
-                dead += state.next - state.first
+            if state.waits_for_operator:
+                dead += state.parked
             else:
-                waiting += state.next - state.first
+                waiting += state.parked
         return waiting, dead
+
+    def _state(self, key: bytes, record: Record) -> Blocked:
+        return self.blocked.get(key) or Blocked(None, root=f"{record.topic}:{record.partition}:{record.offset}")
 
     def _set(self, key: bytes, state: Blocked) -> None:
         self.blocked[key] = state
         self._blocked.put(key, state)
-        if state.head is None:
+        if state.is_draining:
             self.draining.add(key)
         else:
             self.draining.discard(key)
+
+
+_MARK = Parked("", 0, 0, 0, None, ())
+
+
+def _parked(record: Record, redrive: Redrive | None = None, *, discard: bool = False) -> Parked:
+    return Parked(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp_ms,
+        record.value,
+        record.headers,
+        redrive,
+        discard,
+    )
 
 
 def _key(record: Record) -> bytes:
@@ -134,3 +223,9 @@ def _key(record: Record) -> bytes:
 
 def _sequence(key: bytes, number: int) -> bytes:
     return len(key).to_bytes(4, "big") + key + number.to_bytes(8, "big")
+
+
+def _mark(record: Record, redrives: int) -> bytes:
+    """No key is as long as its first bytes say."""
+    place = f"{record.topic}:{record.partition}:{record.offset}:{redrives}"
+    return b"\xff\xff\xff\xff" + place.encode()

@@ -13,7 +13,7 @@ import msgspec
 from app.errors import SurroundingsError
 from app.streaming.boundary import Boundary
 from app.streaming.errors import KeyMismatchError, NoKeyError
-from app.streaming.failures import Attempt
+from app.streaming.failures import Attempt, Delivery
 from app.streaming.record import Output, Record, RecordBatch
 from app.streaming.runner import AGAIN_US, DRAIN_STEP, Hold
 from app.streaming.state import TaskState
@@ -196,19 +196,22 @@ class ProjectionRunner:
             self._steps[record.topic](record.key, record.value)
         except Exception as error:  # noqa: BLE001 - the failure boundary
             return self._boundary.failed(record, attempt, error)
+        self._boundary.handled(record, attempt)
         return True
 
-    def redeliver(self, record: Record, attempt: Attempt) -> None:
-        if record.key is not None and self._parking.is_head(record, attempt.number) and self._handle(record, attempt):
-            self._parking.succeeded(record.key)
-            self.drain(record.key)
+    def redeliver(self, delivery: Delivery) -> None:
+        key = delivery.record.key
+        if self._boundary.admits(delivery) and self._handle(delivery.record, delivery.attempt):
+            self._boundary.goes_on(key)
+            if key is not None:
+                self.drain(key)
 
     def drain(self, key: bytes) -> None:
         for _ in range(DRAIN_STEP):
-            record = self._parking.take(key)
-            if record is None or not self._handle(record, Attempt()):
+            follower = self._boundary.next_of(key)
+            if follower is None or not self._handle(follower.record, follower.attempt):
                 return
-            self._parking.succeeded(key)
+            self._boundary.goes_on(key)
 
     def fire(self, timer: TimerRow) -> None:
         raise TypeError(f"a projection sets no timers, yet one is due: {timer}")

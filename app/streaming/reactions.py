@@ -105,7 +105,7 @@ class Reaction:
         row, now = self._table.get(record.key), self._boundary.now_us()
         step = self._of.rules.begin(row, event, now)
         if step.call is not None:
-            last = self._boundary.policy.exhausted(attempt.number)
+            last = self._boundary.policy.exhausted(record.topic, attempt.number)
             step = await self._call(record.key, row, event, step.call, give_up=last)
         self._apply(record.key, step)
 

@@ -6,8 +6,8 @@ from typing import Literal, Protocol
 import msgspec
 
 from app.streaming.boundary import Boundary
-from app.streaming.failures import Attempt
-from app.streaming.record import Record, RecordBatch
+from app.streaming.failures import Delivery
+from app.streaming.record import RecordBatch
 from app.streaming.timers import TimerRow
 
 
@@ -28,8 +28,8 @@ class Runner(Protocol):
 
     def take(self, batch: RecordBatch) -> None: ...
 
-    def redeliver(self, record: Record, attempt: Attempt) -> None:
-        """A retry is due."""
+    def redeliver(self, delivery: Delivery) -> None:
+        """A retry is due, or an operator has sent a letter back; the boundary says whether it is its turn."""
         ...
 
     def drain(self, key: bytes) -> None:

@@ -8,7 +8,7 @@ from app.observability.metrics import RECORDS
 from app.streaming.boundary import Boundary
 from app.streaming.delayed import Delayed
 from app.streaming.errors import RetryRecordError
-from app.streaming.failures import Attempt, original
+from app.streaming.failures import Attempt, read_delivery
 from app.streaming.parking import BLOCKED, PARKED, Parking
 from app.streaming.record import RecordBatch
 from app.streaming.state import TaskState
@@ -34,9 +34,10 @@ class Task:
         self.parking = Parking(self.state.tables[BLOCKED.name], self.state.tables[PARKED.name])
         self.timers = Timers(self.state.tables[TIMERS]) if TIMERS in self.state.tables else None
         self.boundary = Boundary(
-            topology.group, partition, topology.retries, self.state, self.parking, self.timers, now_us
+            topology.group, partition, topology.policy, self.state, self.parking, self.timers, now_us
         )
-        self.delayed = {topic: Delayed(topic, delay) for topic, delay in topology.retry_topics.items()}
+        jitter = topology.policy.jitter
+        self.delayed = {topic: Delayed(topic, delay, jitter) for topic, delay in topology.delayed_topics.items()}
         if topology.runner is None:
             raise TypeError(f"topology {topology.name} has no processor")
         self._bind = topology.runner
@@ -81,7 +82,8 @@ class Task:
         return True
 
     def tick(self) -> None:
-        """Hand over the retries that are due, go on with keys whose head was handled; raises what broke the runner."""
+        """Hand over the retries that are due and the letters that were sent back, go on with keys whose head was
+        handled; raises what broke the runner."""
         self.runner.check()
         self.runner.go_on()
         if self.parking.draining:
@@ -96,11 +98,11 @@ class Task:
     def _redeliver(self, topic: str, delayed: Delayed, now_ms: int) -> None:
         for record in delayed.due(now_ms):
             try:
-                first, attempt = original(record)
+                delivery = read_delivery(record)
             except RetryRecordError as error:
                 self.boundary.failed(record, Attempt(), error)
             else:
-                self.runner.redeliver(first, attempt)
+                self.runner.redeliver(delivery)
             if not self.runner.room():
                 break
         self.state.positions[topic] = delayed.position

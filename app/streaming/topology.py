@@ -9,8 +9,8 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from app.streaming.errors import InternalValueError
-from app.streaming.failures import RetryPolicy
-from app.streaming.names import changelog_topic, dlq_topic, group_id, repartition_topic, retry_topic
+from app.streaming.failures import FailurePolicy
+from app.streaming.names import changelog_topic, dlq_topic, group_id, redrive_topic, repartition_topic, retry_topic
 from app.streaming.parking import BLOCKED, PARKED
 from app.streaming.runner import RunnerFactory
 from app.streaming.table import TableSpec
@@ -19,7 +19,7 @@ ValueT = TypeVar("ValueT")
 ValueT_co = TypeVar("ValueT_co", covariant=True)
 RowT = TypeVar("RowT")
 
-Kind: TypeAlias = Literal["events", "repartition", "retry", "dlq", "changelog"]
+Kind: TypeAlias = Literal["events", "repartition", "retry", "redrive", "dlq", "changelog"]
 AgentFunction: TypeAlias = Callable[[AsyncIterator["TaskBatch"]], Awaitable[None]]
 
 
@@ -87,8 +87,8 @@ class TaskBatch(Protocol):
 class Topology:
     """One consumer group, one deployable unit. `start_required`: it acts on the outside, so it is told its start."""
 
-    def __init__(self, name: str, retries: RetryPolicy, *, start_required: bool = False) -> None:
-        self.name, self.group, self.retries, self.start_required = name, group_id(name), retries, start_required
+    def __init__(self, name: str, policy: FailurePolicy, *, start_required: bool = False) -> None:
+        self.name, self.group, self.policy, self.start_required = name, group_id(name), policy, start_required
         self.sources: dict[str, Source[Any]] = {}
         self.tables: dict[str, TableSpec[Any]] = {}
         self.outputs: list[str] = []
@@ -127,12 +127,17 @@ class Topology:
     @property
     def retry_topics(self) -> dict[str, int]:
         """Retry topic -> its delay in milliseconds."""
-        return {retry_topic(self.group, delay): delay for delay in self.retries.delays_ms}
+        return {retry_topic(self.group, delay): delay for delay in self.policy.all_delays()}
+
+    @property
+    def delayed_topics(self) -> dict[str, int]:
+        """Topics by which records come back -> the delay in milliseconds: letters that are sent back have none."""
+        return {**self.retry_topics, redrive_topic(self.group): 0}
 
     @property
     def input_topics(self) -> list[str]:
         """Everything a task reads, delayed sources included."""
-        return [*self.sources, *self.retry_topics]
+        return [*self.sources, *self.delayed_topics]
 
     @property
     def output_topics(self) -> set[str]:
@@ -151,4 +156,5 @@ class Topology:
         outputs = [TopicSpec(topic, "events") for topic in self.outputs]
         retries = [TopicSpec(topic, "retry") for topic in self.retry_topics]
         changelogs = [TopicSpec(self.changelog(table), "changelog") for table in self.tables]
-        return [*own, *outputs, *retries, TopicSpec(dlq_topic(self.group), "dlq"), *changelogs]
+        letters = [TopicSpec(redrive_topic(self.group), "redrive"), TopicSpec(dlq_topic(self.group), "dlq")]
+        return [*own, *outputs, *retries, *letters, *changelogs]

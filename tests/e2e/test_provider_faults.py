@@ -14,7 +14,7 @@ from app.domain.events import Event, PaymentFailed
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import INVENTORY_EVENTS, ORDERS_EVENTS, PAYMENTS_EVENTS, SHIPPING_EVENTS
-from app.streaming.failures import original
+from app.streaming.failures import read_delivery
 from app.streaming.kafka.fetch import to_record
 from app.streaming.names import group_id, retry_topic
 from tests.e2e.whole_system import WholeSystem
@@ -38,7 +38,7 @@ def retries(system: WholeSystem, order_id: str) -> list[Retry]:
     codec, found = event_codec(committed_registry(), ORDERS_EVENTS), []
     for delay_ms in system.settings.retry_delays_ms:
         for message in system.records(retry_topic(PAYMENTS, delay_ms), order_id):
-            first, _ = original(to_record(message))
+            first = read_delivery(to_record(message)).record
             found.append(Retry(codec.decode(first.value).version, message.timestamp()[1], delay_ms))
     return sorted(found, key=lambda retry: retry.failed_at_ms)
 

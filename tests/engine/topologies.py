@@ -12,7 +12,7 @@ import msgspec
 
 from app.errors import PermanentError, TransientError
 from app.streaming.brake import BrakePolicy
-from app.streaming.failures import RetryPolicy
+from app.streaming.failures import FailurePolicy
 from app.streaming.projection import Projections, RowFeed
 from app.streaming.reactions import Reactions
 from app.streaming.record import Output
@@ -131,7 +131,7 @@ class Faults:
 
 def counting(name: str, directory: Path, delays_ms: tuple[int, ...], extra: str = "") -> Topology:
     """Counts the ticks of each key and of each bucket, with no guard against a repetition, and sends each count on."""
-    topology = Topology(name, RetryPolicy(delays_ms))
+    topology = Topology(name, FailurePolicy(delays_ms))
     ticks = topology.source(f"{name}-in", TICKS)
     shares = topology.repartition("by-bucket", Share, lambda share: share.bucket)
     counts, faults = KeyedCounts(topology.emits(f"{name}-out")), Faults(directory)
@@ -213,7 +213,7 @@ class FileGateway:
 
 def acting(name: str, directory: Path, delays_ms: tuple[int, ...], limit_s: float = 2.0) -> Topology:
     """Calls a gateway for each tick, and sends on what came of it; it must be told its start."""
-    topology = Topology(name, RetryPolicy(delays_ms), start_required=True)
+    topology = Topology(name, FailurePolicy(delays_ms), start_required=True)
     out = topology.emits(f"{name}-out")
     reactions = Reactions(
         topology,

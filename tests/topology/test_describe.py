@@ -79,6 +79,7 @@ def test_the_flowchart_of_payments() -> None:
         '  payments --- n_timers[("timers")]\n'
         '  payments --> n_payments_events(["payments.events"])\n'
         '  payments -- "retry after 2 s, 4 s, 8 s, 16 s, 32 s" --> payments\n'
+        '  n_orderflow_payments_redrive(["orderflow-payments-redrive"]) -. redriven .-> payments\n'
         '  payments -. dead letters .-> n_orderflow_payments_dlq(["orderflow-payments-dlq"])\n'
     )
 
@@ -92,8 +93,9 @@ def test_the_text_of_shipping() -> None:
         "  retries:        orderflow-shipping-retry-2000 (after 2 s),",
         "                  orderflow-shipping-retry-4000 (after 4 s),",
     ]
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         "  dead letters:   orderflow-shipping-dlq",
+        "  redrives:       orderflow-shipping-redrive",
         "  agents:         react",
         "  start required: yes",
     ]

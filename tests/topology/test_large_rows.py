@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from app.streaming.driver import Driver
-from app.streaming.failures import RetryPolicy
+from app.streaming.failures import FailurePolicy
 from app.streaming.letters import read_letter
 from app.streaming.names import dlq_topic
 from app.streaming.projection import Projections
@@ -32,7 +32,7 @@ def grow(row: Text | None, word: Word) -> Text:
 
 
 def texts() -> Topology:
-    topology = Topology("texts", RetryPolicy(()))
+    topology = Topology("texts", FailurePolicy(()))
     projections = Projections(topology)
     projections.add(topology.source("words", WORDS), into=TEXTS, fold=grow)
 

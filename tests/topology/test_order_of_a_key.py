@@ -1,50 +1,19 @@
 """The failure boundary on the driver: retries, parking, dead letters, with a handler that fails as told."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import msgspec
 import pytest
 
-from app.errors import PermanentError, TransientError
+from app.errors import PermanentError
 from app.streaming.driver import Driver
 from app.streaming.errors import KeyMismatchError
-from app.streaming.failures import RetryPolicy
 from app.streaming.projection import Projections
 from app.streaming.record import Output
 from app.streaming.table import TableSpec
-from app.streaming.topology import StructCodec, TaskBatch, Topology
-
-SOURCE = "letters"
-DLQ = "orderflow-story-dlq"
-DELAYS_MS = (2_000, 4_000)
-
-
-class Letter(msgspec.Struct, frozen=True):
-    key: str
-    text: str
-
-
-class Story(msgspec.Struct, frozen=True):
-    """All texts of a key, in the order in which they were handled."""
-
-    texts: tuple[str, ...]
-
-
-class Faults:
-    """Makes the handling of a text fail `times` more times."""
-
-    def __init__(self) -> None:
-        self.left: dict[str, int] = {}
-        self.error: type[Exception] = TransientError
-        self.attempts: list[tuple[str, int]] = []
-
-    def fold(self, row: Story | None, letter: Letter, now_us: int) -> Story:
-        self.attempts.append((letter.text, now_us))
-        if self.left.get(letter.text, 0) > 0:
-            self.left[letter.text] -= 1
-            raise self.error(f"{letter.text} fails")
-        return Story((*(row.texts if row else ()), letter.text))
+from app.streaming.topology import StructCodec, Topology
+from tests.topology.story import DLQ, POLICY, SOURCE, Faults, Story, Text, send, telling, told, value_of
 
 
 @pytest.fixture
@@ -54,34 +23,8 @@ def faults() -> Faults:
 
 @pytest.fixture
 def driver(faults: Faults) -> Iterator[Driver]:
-    topology = Topology("story", RetryPolicy(DELAYS_MS))
-    source = topology.source(SOURCE, StructCodec(Letter, lambda letter: letter.key))
-    projections = Projections(topology)
-    running: list[Driver] = []
-    projections.add(
-        source,
-        into=TableSpec("stories", Story),
-        fold=lambda row, letter: faults.fold(row, letter, running[0].now_us),
-    )
-
-    @topology.agent
-    async def tell(batches: AsyncIterator[TaskBatch]) -> None:
-        async for batch in batches:
-            await projections.process(batch)
-
-    with Driver([topology]) as driver:
-        running.append(driver)
+    with telling(faults) as driver:
         yield driver
-
-
-def send(driver: Driver, key: str, *texts: str) -> None:
-    for text in texts:
-        driver.pipe(Output(SOURCE, key.encode(), msgspec.msgpack.encode(Letter(key, text)), [("h", b"\x00\xff")]))
-
-
-def told(driver: Driver, key: str) -> tuple[str, ...]:
-    row = driver.rows("story", "stories").get(key.encode())
-    return row.texts if row else ()
 
 
 def test_later_records_of_a_failed_key_wait_and_other_keys_go_on(driver: Driver, faults: Faults) -> None:
@@ -120,7 +63,7 @@ def test_exhausted_retries_make_a_dead_letter_and_the_key_stays_blocked(driver: 
     (letter,) = driver.records(DLQ)
     headers = dict(letter.headers)
     assert (letter.key, headers["h"], headers["__orderflow.reason"]) == (b"k", b"\x00\xff", b"max-retries-exceeded")
-    assert msgspec.msgpack.decode(letter.value or b"", type=Letter).text == "a"
+    assert msgspec.msgpack.decode(letter.value or b"", type=Text).text == "a"
     assert [text for text, _ in faults.attempts] == ["a"] * 3
     assert told(driver, "k") == ()
 
@@ -146,7 +89,7 @@ def test_a_record_without_a_key_blocks_nothing(driver: Driver) -> None:
 
 
 def test_a_record_under_a_foreign_key_does_not_block_that_key(driver: Driver) -> None:
-    driver.pipe(Output(SOURCE, b"victim", msgspec.msgpack.encode(Letter("k", "a"))))
+    driver.pipe(Output(SOURCE, b"victim", value_of("k", "a")))
     send(driver, "victim", "b")
     driver.run()
     assert len(driver.records(DLQ)) == 1
@@ -156,15 +99,15 @@ def test_a_record_under_a_foreign_key_does_not_block_that_key(driver: Driver) ->
 def test_a_record_of_a_foreign_key_that_waited_does_not_block_those_behind_it(driver: Driver, faults: Faults) -> None:
     faults.left = {"a": 1}
     send(driver, "k", "a")
-    driver.pipe(Output(SOURCE, b"k", msgspec.msgpack.encode(Letter("other", "x"))))
+    driver.pipe(Output(SOURCE, b"k", value_of("other", "x")))
     send(driver, "k", "b")
     driver.advance(timedelta(seconds=3))
     assert len(driver.records(DLQ)) == 1
     assert told(driver, "k") == ("a", "b")
-    driver.pipe(Output(SOURCE, b"k", msgspec.msgpack.encode(Letter("other", "y"))))
+    driver.pipe(Output(SOURCE, b"k", value_of("other", "y")))
     faults.left = {"c": 1}
     send(driver, "k", "c")
-    driver.pipe(Output(SOURCE, b"k", msgspec.msgpack.encode(Letter("other", "z"))))
+    driver.pipe(Output(SOURCE, b"k", value_of("other", "z")))
     driver.advance(timedelta(seconds=3))
     assert len(driver.records(DLQ)) == 3
     assert told(driver, "k") == ("a", "b", "c")
@@ -210,9 +153,9 @@ def test_a_crash_between_checkpoints_changes_nothing(driver: Driver, faults: Fau
 
 
 def test_a_source_that_feeds_a_table_is_refused_a_second_one() -> None:
-    topology = Topology("story", RetryPolicy(DELAYS_MS))
-    source = topology.source(SOURCE, StructCodec(Letter, lambda letter: letter.key))
+    topology = Topology("story", POLICY)
+    source = topology.source(SOURCE, StructCodec(Text, lambda text: text.key))
     projections = Projections(topology)
-    projections.add(source, into=TableSpec("stories", Story), fold=lambda row, letter: row)
+    projections.add(source, into=TableSpec("stories", Story), fold=lambda row, text: row)
     with pytest.raises(ValueError, match="feeds stories already"):
-        projections.add(source, into=TableSpec("others", Story), fold=lambda row, letter: row)
+        projections.add(source, into=TableSpec("others", Story), fold=lambda row, text: row)

@@ -11,7 +11,7 @@ from app.config import Settings
 from app.domain.calls import Charge
 from app.streaming.brake import SECOND
 from app.streaming.driver import Driver
-from app.streaming.failures import original
+from app.streaming.failures import read_delivery
 from app.streaming.names import dlq_topic, group_id, retry_topic
 from tests.topology.system import PEAR, Fate, System
 
@@ -23,7 +23,7 @@ OUTAGE_S = 60
 def spent(driver: Driver) -> int:
     """Attempts of records that count: what the retry topics say of the next one."""
     numbers = [
-        (record.key, original(record)[0].offset, original(record)[1].number)
+        (record.key, read_delivery(record).record.offset, read_delivery(record).attempt.number)
         for delay_ms in Settings().retry_delays_ms
         for record in driver.records(retry_topic(PAYMENTS, delay_ms))
     ]

@@ -11,18 +11,19 @@ from app.streaming.failures import (
     OURS,
     Attempt,
     DeadLetter,
+    Delivery,
+    FailurePolicy,
     Retry,
-    RetryPolicy,
     dead_letter,
     decide,
-    original,
+    read_delivery,
     retry_record,
 )
 from app.streaming.letters import read_letter
 from app.streaming.record import RECORD_LIMIT, Output, Record, size_of
 
 GROUP = "orderflow-test"
-POLICY = RetryPolicy((2_000, 4_000))
+POLICY = FailurePolicy((2_000, 4_000))
 
 headers = st.lists(st.tuples(st.text(max_size=9), st.none() | st.binary(max_size=9)), max_size=6)
 # names that the engine's own headers have, with values of a stranger
@@ -59,7 +60,7 @@ def test_a_retry_comes_back_as_the_record_that_it_was(first: Record, number: int
     """Also when its own headers look like ours."""
     output = retry_record(GROUP, first, 2, Attempt(number, 11), 4_000, now_ms)
     assert (output.topic, output.partition) == (f"{GROUP}-retry-4000", 2)
-    assert original(arrived(output)) == (first, Attempt(number + 1, 11))
+    assert read_delivery(arrived(output)) == Delivery(first, Attempt(number + 1, 11))
 
 
 @given(records, st.integers(1, 9), st.integers(0, 2**42))
@@ -75,7 +76,7 @@ def test_a_letter_shows_the_record_as_it_came(first: Record, number: int, now_ms
 def test_a_stranger_in_a_retry_topic_is_told_apart(stranger: Record) -> None:
     """Whatever it carries: the answer is a typed error or a record, never another exception."""
     try:
-        original(stranger)
+        read_delivery(stranger)
     except RetryRecordError:
         return
 

@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition
 
 from app.streaming.brake import Brake, BrakePolicy
 from app.streaming.errors import KeyMismatchError
-from app.streaming.failures import Attempt, RetryPolicy
+from app.streaming.failures import Attempt, FailurePolicy
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.limited import limited
 from app.streaming.lanes import ADMITTED, Lanes
@@ -58,7 +58,7 @@ class Handler:
 
 
 def task_of(handler: Handler) -> Task:
-    topology = Topology("lanes", RetryPolicy((100,)))
+    topology = Topology("lanes", FailurePolicy((100,)))
     topology.source("in", StructCodec(Letter, lambda letter: letter.key))
     topology.table(timer_table(Wake))
 

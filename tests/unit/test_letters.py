@@ -12,9 +12,10 @@ from app.streaming.failures import (
     TEXT_LIMIT,
     Attempt,
     Behind,
+    Delivery,
     Redrive,
     dead_letter,
-    original,
+    read_delivery,
     retry_record,
 )
 from app.streaming.letters import (
@@ -106,7 +107,8 @@ def test_no_number_of_retries_letters_and_returns_changes_a_record(record: Recor
     sizes = set()
     for hop in range(hops):
         retry = retry_record(GROUP, back, 3, Attempt(1, NOW_MS), 2_000, NOW_MS)
-        back, attempt = original(arrived(retry))
+        delivery = read_delivery(arrived(retry))
+        back, attempt = delivery.record, delivery.attempt
         assert (told(back), back.timestamp_ms) == (told(record), record.timestamp_ms)
         letter = letter_of(back, error, attempt)
         assert first(letter) == told(record)
@@ -158,14 +160,16 @@ def test_a_letter_that_is_sent_back_is_the_record_that_failed(
     letter = read_letter(arrived(died, 18))
     sent = redrive_output(letter, "redrive", "run-2")
     assert (sent.topic, sent.partition, dict(sent.headers)[OURS + "action"]) == (f"{GROUP}-redrive", 3, b"redrive")
-    back, attempt = original(arrived(sent))
+    delivery = read_delivery(arrived(sent))
+    back, attempt = delivery.record, delivery.attempt
+    assert (delivery.action, delivery.behind) == ("redrive", behind)
     assert (told(back), back.timestamp_ms) == (told(record), record.timestamp_ms)
     edited_from = redrive.edited_from if redrive else None
     assert attempt == Attempt(1, 11, Redrive(letter.id, "run-2", redrive.redrives + 1 if redrive else 0, edited_from))
     assert (letter.previous, letter.run) == ((redrive.letter, redrive.run) if redrive else (None, None))
     assert (letter.sequence, letter.head) == ((behind.sequence, behind.head) if behind else (None, None))
-    again = original(arrived(retry_record(GROUP, back, 3, attempt, 2_000, NOW_MS)))
-    assert again == (back, replace(attempt, number=2))
+    again = read_delivery(arrived(retry_record(GROUP, back, 3, attempt, 2_000, NOW_MS)))
+    assert again == Delivery(back, replace(attempt, number=2))
 
 
 @given(redrives, st.sampled_from(["resolved", "discarded", "dead", "returned"]), st.none() | st.binary(max_size=9))

@@ -43,7 +43,7 @@ def begin_positions(consumer: Consumer, topology: Topology, partition: int, star
             )
         return first_positions(consumer, topology, partition, start or "earliest")
     _check_declaration(topology, committed, {found[topic].metadata for topic in committed})
-    missing = [topic for topic in topology.retry_topics if topic not in committed]
+    missing = [topic for topic in topology.delayed_topics if topic not in committed]
     return committed | {topic: _low(consumer, topic, partition) for topic in missing}
 
 
@@ -104,7 +104,7 @@ def first_positions(consumer: Consumer, topology: Topology, partition: int, star
     """The next offset of each input topic for a group that begins at `start` (blocking)."""
     # what the topology writes for itself it reads from the start: a task that began earlier may have fed this one
     fed = [topic for topic, source in topology.sources.items() if isinstance(source, Repartition)]
-    own = {topic: _low(consumer, topic, partition) for topic in [*topology.retry_topics, *fed]}
+    own = {topic: _low(consumer, topic, partition) for topic in [*topology.delayed_topics, *fed]}
     told = [topic for topic in topology.sources if topic not in own]
     return own | {topic: _start(consumer, topic, partition, start) for topic in told}
 

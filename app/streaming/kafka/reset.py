@@ -1,8 +1,8 @@
 """Takes a topology back to a chosen start: its tables, and whatever it wrote for itself, are emptied.
 
 1 every task is fenced, and its start is committed beside the word that a reset is under way, with which no worker
-begins; 2 changelogs, repartition and retry topics are emptied; 3 the starts are committed as those of any group. Killed
-at any point it can be run again, and until it has ended the workers refuse. Dead letters stay.
+begins; 2 changelogs, repartition, retry and redrive topics are emptied; 3 the starts are committed as those of any
+group. Killed at any point it can be run again, and until it has ended the workers refuse. Dead letters stay.
 """
 
 import re
@@ -89,7 +89,7 @@ def _told(topology: Topology) -> list[str]:
 def _own_topics(admin: AdminClient, topology: Topology) -> list[TopicSpec]:
     """Retry topics that are no longer declared are among them: what waits there is of the past."""
     known = admin.list_topics(timeout=REQUEST_S).topics
-    declared = [spec for spec in topology.topics() if spec.kind in {"changelog", "repartition"}]
+    declared = [spec for spec in topology.topics() if spec.kind in {"changelog", "repartition", "redrive"}]
     retry = re.compile(re.escape(retry_topic(topology.group, 0))[:-1] + r"\d+")
     return [*declared, *(TopicSpec(topic, "retry") for topic in known if retry.fullmatch(topic))]
 

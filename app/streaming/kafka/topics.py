@@ -24,6 +24,7 @@ SETTINGS: dict[Kind, dict[str, str]] = {
     "events": FOREVER,
     "repartition": FOREVER,
     "retry": {**FOREVER, "max.message.bytes": CARRIES_RECORDS},
+    "redrive": {**FOREVER, "max.message.bytes": CARRIES_RECORDS},
     "dlq": {**FOREVER, "max.message.bytes": CARRIES_RECORDS},
     "changelog": {
         "cleanup.policy": "compact",
