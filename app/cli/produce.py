@@ -23,7 +23,7 @@ from app.cli.producing.stock import StockReport, receive_stock
 from app.config import Settings, load
 from app.gateways.warehouse import PostgresWarehouse
 from app.serde.lock import committed_registry
-from app.serde.topics import EVENT_TYPES
+from app.serde.topics import INVENTORY_EVENTS, ORDERS_EVENTS, PAYMENTS_EVENTS, SHIPPING_EVENTS
 
 HOSTILE_PER_TOPIC = 0.1  # of the number of orders, and at least LEAST_HOSTILE
 LEAST_HOSTILE = 12  # one of each kind
@@ -179,7 +179,7 @@ def _faults(text: str) -> tuple[str, ...]:
 
 
 def _hostile(faults: tuple[str, ...], seed: int, count: int) -> Iterator[tuple[str, hostile.HostileRecord]]:
-    for topic in EVENT_TYPES:
+    for topic in (ORDERS_EVENTS, PAYMENTS_EVENTS, INVENTORY_EVENTS, SHIPPING_EVENTS):
         if "poison" in faults:
             yield from ((topic, record) for record in hostile.poison(committed_registry(), topic, seed, count))
         if "unknown-schema" in faults:

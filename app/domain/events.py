@@ -107,6 +107,30 @@ class PaymentRefunded(Answer, frozen=True, kw_only=True, gc=False):
     amount_minor: Minor
 
 
+class PaymentReserved(Answer, frozen=True, kw_only=True, gc=False):
+    """The amount is held for the order: to be captured, or released."""
+
+    currency: Currency
+    amount_minor: Minor
+
+
+class PaymentCaptured(Answer, frozen=True, kw_only=True, gc=False):
+    currency: Currency
+    amount_minor: Minor
+
+
+class PaymentCaptureRefused(Answer, frozen=True, kw_only=True, gc=False):
+    reason: Text
+
+
+class PaymentReleased(Answer, frozen=True, kw_only=True, gc=False):
+    """Nothing is held any more, if anything was."""
+
+
+class PaymentReleaseRefused(Answer, frozen=True, kw_only=True, gc=False):
+    reason: Text
+
+
 class StockReserved(Answer, frozen=True, kw_only=True, gc=False):
     customer_id: Name
     items: Items
@@ -122,6 +146,10 @@ class StockReleased(Answer, frozen=True, kw_only=True, gc=False):
     pass
 
 
+class StockVoided(Answer, frozen=True, kw_only=True, gc=False):
+    """There was nothing to release, and nothing will be reserved."""
+
+
 class DeliveryScheduled(Answer, frozen=True, kw_only=True, gc=False):
     delivery_id: Name
 
@@ -134,7 +162,14 @@ class DeliveryCancelled(Answer, frozen=True, kw_only=True, gc=False):
     delivery_id: Name
 
 
+class DeliveryVoided(Answer, frozen=True, kw_only=True, gc=False):
+    """There was nothing to cancel, and nothing will be scheduled."""
+
+
 ORDERS: tuple[type[Event], ...] = (OrderCreated, ItemAdded, OrderConfirmed, OrderCancelled)
-PAYMENTS: tuple[type[Event], ...] = (PaymentCompleted, PaymentFailed, PaymentRefunded)
-INVENTORY: tuple[type[Event], ...] = (StockReserved, StockRejected, StockReleased)
-SHIPPING: tuple[type[Event], ...] = (DeliveryScheduled, DeliveryRejected, DeliveryCancelled)
+PAYMENTS: tuple[type[Event], ...] = (
+    *(PaymentCompleted, PaymentFailed, PaymentRefunded),
+    *(PaymentReserved, PaymentCaptured, PaymentCaptureRefused, PaymentReleased, PaymentReleaseRefused),
+)
+INVENTORY: tuple[type[Event], ...] = (StockReserved, StockRejected, StockReleased, StockVoided)
+SHIPPING: tuple[type[Event], ...] = (DeliveryScheduled, DeliveryRejected, DeliveryCancelled, DeliveryVoided)

@@ -12,6 +12,7 @@ from app.domain.events import (
     DeliveryCancelled,
     DeliveryRejected,
     DeliveryScheduled,
+    DeliveryVoided,
     Event,
     Item,
     ItemAdded,
@@ -19,12 +20,18 @@ from app.domain.events import (
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
+    PaymentCaptured,
+    PaymentCaptureRefused,
     PaymentCompleted,
     PaymentFailed,
     PaymentRefunded,
+    PaymentReleased,
+    PaymentReleaseRefused,
+    PaymentReserved,
     StockRejected,
     StockReleased,
     StockReserved,
+    StockVoided,
 )
 from app.domain.streams import is_next
 
@@ -134,11 +141,12 @@ def _cancelled(row: OrderSummary, event: OrderCancelled) -> OrderSummary:
     return replace(row, version=event.version, status="cancelled", reason=event.reason)
 
 
-def _payment_completed(row: OrderSummary, event: PaymentCompleted) -> OrderSummary:
+def _charged(row: OrderSummary, event: PaymentCompleted | PaymentCaptured) -> OrderSummary:
     return replace(row, payments=event.version, charged_minor=row.charged_minor + event.amount_minor)
 
 
-def _payment_failed(row: OrderSummary, event: PaymentFailed) -> OrderSummary:
+def _not_charged(row: OrderSummary, event: Event) -> OrderSummary:
+    """What is only held was not charged."""
     return replace(row, payments=event.version)
 
 
@@ -150,7 +158,7 @@ def _stock_reserved(row: OrderSummary, event: StockReserved) -> OrderSummary:
     return replace(row, inventory=event.version, reserved_versions=(*row.reserved_versions, event.order_version))
 
 
-def _stock_rejected(row: OrderSummary, event: StockRejected) -> OrderSummary:
+def _not_reserved(row: OrderSummary, event: StockRejected | StockVoided) -> OrderSummary:
     return replace(row, inventory=event.version)
 
 
@@ -170,6 +178,10 @@ def _delivery_cancelled(row: OrderSummary, event: DeliveryCancelled) -> OrderSum
     return replace(row, shipping=event.version, delivery="cancelled", delivery_id=event.delivery_id)
 
 
+def _delivery_voided(row: OrderSummary, event: DeliveryVoided) -> OrderSummary:
+    return replace(row, shipping=event.version)
+
+
 _ORDERS: Callable[[OrderSummary], int] = attrgetter("version")
 _PAYMENTS: Callable[[OrderSummary], int] = attrgetter("payments")
 _INVENTORY: Callable[[OrderSummary], int] = attrgetter("inventory")
@@ -181,13 +193,20 @@ _RULES: dict[type[Event], tuple[Callable[[OrderSummary], int], Callable[[OrderSu
     ItemAdded: (_ORDERS, _item_added),
     OrderConfirmed: (_ORDERS, _confirmed),
     OrderCancelled: (_ORDERS, _cancelled),
-    PaymentCompleted: (_PAYMENTS, _payment_completed),
-    PaymentFailed: (_PAYMENTS, _payment_failed),
+    PaymentCompleted: (_PAYMENTS, _charged),
+    PaymentFailed: (_PAYMENTS, _not_charged),
     PaymentRefunded: (_PAYMENTS, _payment_refunded),
+    PaymentReserved: (_PAYMENTS, _not_charged),
+    PaymentCaptured: (_PAYMENTS, _charged),
+    PaymentCaptureRefused: (_PAYMENTS, _not_charged),
+    PaymentReleased: (_PAYMENTS, _not_charged),
+    PaymentReleaseRefused: (_PAYMENTS, _not_charged),
     StockReserved: (_INVENTORY, _stock_reserved),
-    StockRejected: (_INVENTORY, _stock_rejected),
+    StockRejected: (_INVENTORY, _not_reserved),
     StockReleased: (_INVENTORY, _stock_released),
+    StockVoided: (_INVENTORY, _not_reserved),
     DeliveryScheduled: (_SHIPPING, _delivery_scheduled),
     DeliveryRejected: (_SHIPPING, _delivery_rejected),
     DeliveryCancelled: (_SHIPPING, _delivery_cancelled),
+    DeliveryVoided: (_SHIPPING, _delivery_voided),
 }

@@ -6,7 +6,7 @@ They are a function of the event, so whoever publishes it (relay, change data ca
 from datetime import UTC, datetime, timedelta
 
 from app.domain.events import Event
-from app.serde.topics import full_name, topic_of
+from app.serde.topics import full_name, source_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def headers(event: Event) -> list[tuple[str, bytes]]:
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", event.event_id.encode()),
-        ("ce_source", f"/orderflow/{topic_of(type(event)).removesuffix('.events')}".encode()),
+        ("ce_source", f"/orderflow/{source_of(type(event))}".encode()),
         ("ce_type", name.encode()),
         ("ce_time", occurred_at.isoformat(timespec="microseconds").replace("+00:00", "Z").encode()),
         ("ce_subject", event.order_id.encode()),

@@ -1,18 +1,24 @@
-"""Binds every topic to the events that it carries: the one table of them."""
+"""Binds every topic to the events or commands that it carries: the one table of them."""
 
-from app.domain import events
+from app.domain import events, requests
 from app.domain.events import Event
 
 ORDERS_EVENTS = "orders.events"
 PAYMENTS_EVENTS = "payments.events"
 INVENTORY_EVENTS = "inventory.events"
 SHIPPING_EVENTS = "shipping.events"
+PAYMENTS_COMMANDS = "payments.commands"
+INVENTORY_COMMANDS = "inventory.commands"
+SHIPPING_COMMANDS = "shipping.commands"
 
 EVENT_TYPES: dict[str, tuple[type[Event], ...]] = {
     ORDERS_EVENTS: events.ORDERS,
     PAYMENTS_EVENTS: events.PAYMENTS,
     INVENTORY_EVENTS: events.INVENTORY,
     SHIPPING_EVENTS: events.SHIPPING,
+    PAYMENTS_COMMANDS: requests.TO_PAYMENTS,
+    INVENTORY_COMMANDS: requests.TO_INVENTORY,
+    SHIPPING_COMMANDS: requests.TO_SHIPPING,
 }
 
 _TOPICS = {event_type: topic for topic, types in EVENT_TYPES.items() for event_type in types}
@@ -23,9 +29,15 @@ def topic_of(event_type: type[Event]) -> str:
     return _TOPICS[event_type]
 
 
+def source_of(event_type: type[Event]) -> str:
+    """The service that says so: commands are the saga's."""
+    service, _, kind = topic_of(event_type).partition(".")
+    return "fulfilment" if kind == "commands" else service
+
+
 def full_name(event_type: type[Event]) -> str:
     """The name of its Avro record: `orderflow.orders.OrderCreated`."""
-    service = topic_of(event_type).removesuffix(".events")
+    service = topic_of(event_type).partition(".")[0]
     return f"orderflow.{service}.{event_type.__name__}"
 
 

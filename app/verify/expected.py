@@ -89,7 +89,7 @@ def order_row(case: Case) -> dict[str, Any]:
         "placed_at": created["placed_at"],
         "version": last["version"],
         "reason": last["reason"] if last["type"] == "OrderCancelled" else None,
-        "charged_minor": sum(event["amount_minor"] for event in case.of("PaymentCompleted")),
+        "charged_minor": sum(event["amount_minor"] for event in case.of("PaymentCompleted", "PaymentCaptured")),
         "refunded_minor": sum(event["amount_minor"] for event in case.of("PaymentRefunded")),
         "reserved_versions": [event["order_version"] for event in case.of("StockReserved")],
         "released_versions": [event["order_version"] for event in case.of("StockReleased")],

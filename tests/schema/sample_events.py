@@ -2,7 +2,7 @@
 
 from uuid import NAMESPACE_OID, uuid5
 
-from app.domain import events
+from app.domain import events, requests
 from app.domain.events import Event, Fulfilment, Item
 
 ITEMS = (
@@ -51,6 +51,11 @@ PAYLOADS: dict[type[Event], dict[str, object]] = {
     },
     events.PaymentFailed: {"order_version": 1, "currency": "GBP", "amount_minor": 1530, "reason": "unavailable"},
     events.PaymentRefunded: {"order_version": 1, "currency": "GBP", "amount_minor": 1530},
+    events.PaymentReserved: {"order_version": 1, "currency": "GBP", "amount_minor": 1530},
+    events.PaymentCaptured: {"order_version": 1, "currency": "GBP", "amount_minor": 1530},
+    events.PaymentCaptureRefused: {"order_version": 1, "reason": "expired"},
+    events.PaymentReleased: {"order_version": 1},
+    events.PaymentReleaseRefused: {"order_version": 1, "reason": "disputed"},
     events.StockReserved: {
         "order_version": 1,
         "customer_id": "12923",
@@ -59,12 +64,21 @@ PAYLOADS: dict[type[Event], dict[str, object]] = {
     },
     events.StockRejected: {"order_version": 1, "sku": "85123A", "reason": "2 left of 6"},
     events.StockReleased: {"order_version": 1},
+    events.StockVoided: {"order_version": 1},
     events.DeliveryScheduled: {"order_version": 1, "delivery_id": "D-17"},
     events.DeliveryRejected: {"order_version": 1, "reason": "no such street"},
     events.DeliveryCancelled: {"order_version": 1, "delivery_id": "D-17"},
+    events.DeliveryVoided: {"order_version": 1},
+    requests.ReservePayment: {"order_version": 1, "customer_id": "12923", "currency": "GBP", "amount_minor": 1530},
+    requests.CapturePayment: {"order_version": 1},
+    requests.ReleasePayment: {"order_version": 1},
+    requests.ReserveStock: {"order_version": 1, "customer_id": "12923", "items": ITEMS},
+    requests.ReleaseStock: {"order_version": 1},
+    requests.ScheduleDelivery: {"order_version": 1, "customer_id": "12923"},
+    requests.CancelDelivery: {"order_version": 1},
 }
 SAMPLES: tuple[Event, ...] = tuple(
     event_type(**{**ENVELOPE, **payload})  # type: ignore[arg-type]
     for event_type, payload in PAYLOADS.items()
 )
-ORDER_CREATED, DELIVERY_SCHEDULED = SAMPLES[0], SAMPLES[10]
+ORDER_CREATED, DELIVERY_SCHEDULED = SAMPLES[0], SAMPLES[16]

@@ -1,0 +1,56 @@
+"""What the fulfilment saga asks of the services: commands, one class per Avro schema under `schemas/`.
+
+A command has the envelope of an event. `version` is its position among the order's commands to that service, from 1.
+A service answers every command, a repeated one as it did the first time.
+"""
+
+from app.domain.events import Event, Items
+from app.domain.fields import Currency, Minor, Name, Version
+
+
+class ServiceCommand(Event, frozen=True, kw_only=True, gc=False):
+    """A command about one version of the order (`order_version`), which is the key of its effect."""
+
+    order_version: Version
+
+
+class ReservePayment(ServiceCommand, frozen=True, kw_only=True, gc=False):
+    """Answered `PaymentReserved` or `PaymentFailed`."""
+
+    customer_id: Name
+    currency: Currency
+    amount_minor: Minor
+
+
+class CapturePayment(ServiceCommand, frozen=True, kw_only=True, gc=False):
+    """Answered `PaymentCaptured` or `PaymentCaptureRefused`."""
+
+
+class ReleasePayment(ServiceCommand, frozen=True, kw_only=True, gc=False):
+    """Answered `PaymentReleased`, also when nothing was held, or `PaymentReleaseRefused`."""
+
+
+class ReserveStock(ServiceCommand, frozen=True, kw_only=True, gc=False):
+    """Answered `StockReserved` or `StockRejected`."""
+
+    customer_id: Name
+    items: Items
+
+
+class ReleaseStock(ServiceCommand, frozen=True, kw_only=True, gc=False):
+    """Answered `StockReleased` or, when nothing was reserved, `StockVoided`."""
+
+
+class ScheduleDelivery(ServiceCommand, frozen=True, kw_only=True, gc=False):
+    """Answered `DeliveryScheduled` or `DeliveryRejected`."""
+
+    customer_id: Name
+
+
+class CancelDelivery(ServiceCommand, frozen=True, kw_only=True, gc=False):
+    """Answered `DeliveryCancelled` or, when none was scheduled, `DeliveryVoided`."""
+
+
+TO_PAYMENTS: tuple[type[Event], ...] = (ReservePayment, CapturePayment, ReleasePayment)
+TO_INVENTORY: tuple[type[Event], ...] = (ReserveStock, ReleaseStock)
+TO_SHIPPING: tuple[type[Event], ...] = (ScheduleDelivery, CancelDelivery)
