@@ -101,3 +101,7 @@ class KafkaUnreachableError(SetupError):
 
 class TopicError(SetupError):
     """A topic is missing or is not as the topology needs it."""
+
+
+class RetentionError(TopicError):
+    """A topic would lose records that wait in it, for their next attempt or for an operator."""

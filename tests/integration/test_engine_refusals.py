@@ -11,6 +11,7 @@ from app.embedded.ports import free_ports
 from app.streaming.errors import (
     KafkaUnreachableError,
     OffsetsExpiredError,
+    RetentionError,
     StartRequiredError,
     TopicError,
     TopologyChangedError,
@@ -184,6 +185,23 @@ def test_missing_and_wrong_topics_are_refused(log: Log, tmp_path: Path, unique: 
     ):
         alter(log, topic, setting, value)
         with pytest.raises(TopicError, match=f"{topic}: {setting}="):
+            topics.check(log.bootstrap, specs, PARTITIONS)
+        topics.apply(log.bootstrap, specs, PARTITIONS, 1)
+        topics.check(log.bootstrap, specs, PARTITIONS)
+
+
+@pytest.mark.parametrize("of", ["retry-100", "redrive", "dlq"])
+def test_a_topic_that_forgets_what_waits_in_it_is_refused_with_what_mends_it(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], of: str
+) -> None:
+    topology = counting(unique("retention"), tmp_path, DELAYS_MS)
+    topic, specs = f"{topology.group}-{of}", topology.topics()
+    topics.apply(log.bootstrap, specs, PARTITIONS, 1)
+    for setting, value in (("retention.ms", str(365 * 86_400_000)), ("retention.bytes", str(2**40))):
+        alter(log, topic, setting, value)
+        with pytest.raises(
+            RetentionError, match=rf"{topic}: {setting}=-1.*wait there .*; run `orderflow topics apply`"
+        ):
             topics.check(log.bootstrap, specs, PARTITIONS)
         topics.apply(log.bootstrap, specs, PARTITIONS, 1)
         topics.check(log.bootstrap, specs, PARTITIONS)

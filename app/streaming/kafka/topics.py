@@ -6,7 +6,7 @@ import msgspec
 from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec
 
-from app.streaming.errors import TopicError
+from app.streaming.errors import RetentionError, TopicError
 from app.streaming.kafka.clients import COMMON, unreachable
 from app.streaming.parking import PARKED
 from app.streaming.record import RECORD_LIMIT
@@ -31,6 +31,13 @@ SETTINGS: dict[Kind, dict[str, str]] = {
         "delete.retention.ms": str(7 * 86_400_000),
         "max.message.bytes": CARRIES_ROWS,
     },
+}
+
+# without a limit of time or size: a worker may be away for longer than any
+WAITING: dict[Kind, str] = {
+    "retry": "records wait there for their next attempt, however long their worker is away",
+    "redrive": "letters wait there on their way back, however long their worker is away",
+    "dlq": "dead letters wait there for an operator, and their keys with them",
 }
 
 SET = AlterConfigOpType.SET
@@ -83,11 +90,22 @@ def check(bootstrap: str, specs: list[TopicSpec], partitions: int) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
     check_counts(admin, bootstrap, specs, partitions)
     if wrong := _wrong_settings(admin, specs):
-        settings = "; ".join(
-            f"{spec.name}: {', '.join(f'{name}={value}' for name, value in needed.items())}"
-            for spec, needed in wrong.items()
-        )
+        _check_retention(wrong)
+        settings = "; ".join(f"{spec.name}: {_shown(needed)}" for spec, needed in wrong.items())
         raise TopicError(f"topics have other settings than they must ({settings}); run `orderflow topics apply`")
+
+
+def _check_retention(wrong: dict[TopicSpec, dict[str, str]]) -> None:
+    for spec, needed in wrong.items():
+        if spec.kind in WAITING and needed.keys() & FOREVER.keys():
+            raise RetentionError(
+                f"{spec.name} may lose what waits in it ({spec.name}: {_shown(needed)} is what it must have): "
+                f"{WAITING[spec.kind]}; run `orderflow topics apply`"
+            )
+
+
+def _shown(needed: dict[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in needed.items())
 
 
 def check_counts(admin: AdminClient, bootstrap: str, specs: list[TopicSpec], partitions: int) -> None:
