@@ -18,7 +18,7 @@ GROUPS = {
     "saga": ("saga", "Describe sagas."),
     "schemas": ("schemas", "Check the event schemas against their history."),
     "migrate": ("migrate", "Bring the database to the current schema."),
-    "dlq": ("dlq", "Look at dead letters."),
+    "dlq": ("dlq", "Dead letters: look at them, send them again, drop them."),
     "verify": ("verify", "Check views, topics, ledgers and store against each other."),
 }
 

@@ -1,140 +1,161 @@
-"""`orderflow dlq`: look at dead letters, decoded where their schema is known."""
+"""`orderflow dlq`: look at dead letters, note what is known of them, send them again or drop them."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
-import msgspec
 import typer
 
-from app.config import load
-from app.errors import PoisonError, RefusedError
-from app.serde.codec import event_codec
-from app.serde.lock import committed_registry
-from app.serde.topics import EVENT_TYPES
-from app.streaming.kafka.log import read_topic
-from app.streaming.letters import Letter, LetterError, Outcome, read_letter_topic
-from app.streaming.names import dlq_topic, group_id
-from topologies import catalogue
+from app.cli.letters import redriving
+from app.cli.letters.asking import AsJson, consumer_group, key_of, opened, print_json, print_tree, states
+from app.cli.options import printable
+from app.deadletters import audit, reading, shown
+from app.deadletters.edits import difference
+from app.deadletters.reading import Filter
 
-cli = typer.Typer(no_args_is_help=True, help="Look at dead letters.")
+cli = typer.Typer(no_args_is_help=True, help="Dead letters: look at them, send them again, drop them.")
+cli.command("redrive")(redriving.redrive)
+cli.command("discard")(redriving.discard)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it: TOPIC:PARTITION:OFFSET.")]
+State = Annotated[str, typer.Option(help="open (dead or redriving), all, or states with commas between.")]
+Group = Annotated[str | None, typer.Option(help="Only those of one group, as `groups` shows it.")]
+Topology = Annotated[str | None, typer.Option(help="Only those of one topology.")]
+Key = Annotated[str | None, typer.Option(help="Only those of one key; hex:... for one that is no text.")]
+Reason = Annotated[str | None, typer.Option(help="Only those that died for this reason.")]
 
 
-class NoLetterError(RefusedError):
-    """There is no dead letter of that id."""
+@cli.command()
+def groups(topology: Topology = None, state: State = "open", as_json: AsJson = False) -> None:
+    """One line for all letters that died of the same, the largest group first."""
+    asked = Filter(states=states(state), consumer_group=consumer_group(topology))
+    with opened() as desk:
+        found = reading.failures(desk.connection, asked)
+    if as_json:
+        print_json([shown.failure(count) for count in found])
+        return
+    for count in found:
+        since = f"{shown.moment(count.first_ms)} to {shown.moment(count.last_ms)}"
+        counts = f"{count.dead} dead, {count.redriving} redriving"
+        noted = f"{count.notes} notes" if count.notes else ""
+        line = (count.id, counts, since, count.consumer_group, count.topic, count.exception, count.message[:80], noted)
+        typer.echo("  ".join(line).rstrip())
+    typer.echo(f"{len(found)} groups")
 
 
 @cli.command("list")
 def list_(
-    topology: Annotated[str | None, typer.Option(help="Only those of one topology.")] = None,
+    state: State = "open",
+    group: Group = None,
+    topology: Topology = None,
+    key: Key = None,
+    reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
     """One line a letter: where it came from, why and when it died."""
-    if topology is not None and topology not in catalogue.NAMES:
-        raise catalogue.unknown(topology)
-    letters = _letters([topology] if topology else list(catalogue.NAMES))
+    asked = Filter(
+        states=states(state),
+        failure=group,
+        consumer_group=consumer_group(topology),
+        key=key_of(key),
+        reason=reason,
+    )
+    with opened() as desk:
+        found = reading.letters(desk.connection, asked)
     if as_json:
-        typer.echo(msgspec.json.encode([_summary(letter) for letter in letters]).decode())
+        print_json([shown.summary(entry) for entry in found])
         return
-    count = 0
-    for letter in letters:
-        typer.echo("  ".join(map(str, _row(letter))))
-        count += 1
-    typer.echo(f"{count} dead letters")
+    for entry in found:
+        source = f"{entry.topic}[{entry.partition}]@{entry.offset}"
+        died = (shown.moment(entry.dead_at_ms), entry.id, entry.state, entry.failure, entry.reason)
+        typer.echo("  ".join((*died, source, shown.text(entry.key) or "no key", entry.message[:80])))
+    typer.echo(f"{len(found)} dead letters")
 
 
 @cli.command()
-def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it: TOPIC:PARTITION:OFFSET.")],
+def show(letter_id: Id, as_json: AsJson = False) -> None:
+    """One letter whole: the event, the error and its stack, the reason, when it was sent again, notes."""
+    with opened() as desk:
+        (print_json if as_json else print_tree)(desk.envelope(letter_id))
+
+
+@cli.command()
+def diff(
+    letter_id: Id,
+    file: Annotated[
+        Path, typer.Argument(help="The payload as JSON, as `show` prints it.", exists=True, dir_okay=False)
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """One letter whole: the event, the error and its stack, the reason."""
-    topic = letter_id.split(":")[0]
-    names = [name for name in catalogue.NAMES if dlq_topic(group_id(name)) == topic]
-    letter = next((found for found in _letters(names) if found.id == letter_id), None)
-    if letter is None:
-        raise NoLetterError(f"there is no dead letter {letter_id}; `orderflow dlq list` shows those there are")
-    envelope = _envelope(letter)
+    """What an edited payload would change. Ends with code 1 when that is nothing."""
+    with opened() as desk:
+        letter = reading.content(desk.connection, letter_id)
+        lines = difference(desk.registry, letter, file.read_bytes())
     if as_json:
-        typer.echo(msgspec.json.encode(envelope).decode())
+        print_json({"letter": letter_id, "difference": lines})
     else:
-        typer.echo(msgspec.json.format(msgspec.json.encode(envelope), indent=2).decode())
+        typer.echo("\n".join(lines) if lines else "no difference")
+    raise typer.Exit(0 if lines else 1)
 
 
-def _letters(names: list[str]) -> Iterator[Letter]:
-    kafka = load().kafka
-    for name in names:
-        for record in read_topic(kafka, dlq_topic(group_id(name))):
-            try:
-                found = read_letter_topic(record)
-            except LetterError as error:
-                typer.secho(str(error), err=True, fg="yellow")
-            else:
-                if not isinstance(found, Outcome):
-                    yield found
+@cli.command()
+def note(
+    about: Annotated[str, typer.Argument(metavar="ID", help="Of a letter or of a group.")],
+    text: Annotated[str, typer.Argument(callback=printable, help="What is known of it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write down what is known of a letter or of a group, for whoever looks next."""
+    with opened() as desk:
+        desk.note(audit.operator(), about, text)
+        notes = [shown.note(one) for one in audit.notes(desk.connection, [about])]
+    if as_json:
+        print_json(notes)
+    else:
+        typer.echo(f"{about} has {len(notes)} notes")
 
 
-def _summary(letter: Letter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "group": letter.group,
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "key": _text(letter.key),
-        "reason": letter.reason,
-        "attempt": letter.attempt,
-        "exception": letter.exception,
-        "message": letter.message,
-        "timestamp": _moment(letter.dead_at_ms),
-    }
+@cli.command()
+def export(
+    state: State = "open",
+    group: Group = None,
+    topology: Topology = None,
+    to: Annotated[Path | None, typer.Option(help="A file; else they are printed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array in place of one object a line.")] = False,
+) -> None:
+    """Every letter whole, one JSON object a line."""
+    asked = Filter(states=states(state), failure=group, consumer_group=consumer_group(topology))
+    with opened() as desk:
+        found = [desk.envelope(entry.id) for entry in reading.letters(desk.connection, asked)]
+    lines = [found] if as_json else found
+    out = "".join(shown.line(one) for one in lines)
+    if to is None:
+        typer.echo(out, nl=False)
+    else:
+        to.write_text(out, encoding="utf-8")
+        typer.echo(f"{len(found)} letters in {to}")
 
 
-def _envelope(letter: Letter) -> dict[str, Any]:
-    return _summary(letter) | {
-        "original_event": _event(letter),
-        "headers": [(name, _text(value)) for name, value in letter.headers],  # a name may be there twice
-        "error": {"message": letter.message, "stack": letter.stack},
-        "first_failed_at": _moment(letter.first_failed_at_ms),
-    }
+@cli.command("audit")
+def audit_(as_json: AsJson = False) -> None:
+    """What operators did, the oldest first."""
+    with opened() as desk:
+        found = audit.acts(desk.connection)
+    if as_json:
+        print_json([shown.act(one) for one in found])
+        return
+    for one in found:
+        letters = f"{len(one.letters)} letters" if one.letters else ""
+        said = (shown.instant(one.at), one.who, one.action, one.run or "", letters, one.why, one.detail)
+        typer.echo("  ".join(part for part in said if part))
 
 
-def _event(letter: Letter) -> Any:
-    """The decoded event with its type, or the value's bytes as hex."""
-    if letter.topic in EVENT_TYPES:
-        try:
-            event = event_codec(committed_registry(), letter.topic).decode(letter.value)
-        except PoisonError:
-            pass
-        else:
-            return {"type": type(event).__name__, **msgspec.to_builtins(event)}
-    return None if letter.value is None else {"hex": letter.value.hex()}
-
-
-def _row(letter: Letter) -> tuple[object, ...]:
-    source = f"{letter.topic}[{letter.partition}]@{letter.offset}"
-    died_at = _moment(letter.dead_at_ms)
-    return (
-        died_at,
-        letter.id,
-        letter.reason,
-        f"attempt {letter.attempt}",
-        source,
-        _text(letter.key),
-        letter.message[:80],
-    )
-
-
-def _text(value: bytes | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.hex()
-
-
-def _moment(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+@cli.command()
+def rebuild(as_json: AsJson = False) -> None:
+    """Empty the index and fill it from the topics again. Notes, campaigns and the audit stay."""
+    with opened() as desk:
+        desk.index.empty()
+        audit.record(desk.connection, audit.operator(), "rebuild", [])
+        count = desk.index.catch_up()
+    if as_json:
+        print_json({"records": count})
+    else:
+        typer.echo(f"the index is filled from {count} records")

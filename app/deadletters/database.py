@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from app.deadletters.errors import IndexMissingError, IndexUnavailableError
+from app.errors import SetupError
 from app.eventstore.session import conninfo
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
@@ -20,11 +21,17 @@ FILLING, SENDING = 720_003, 720_004
 def connect(dsn: str) -> Iterator[Connection]:
     """A connection, one transaction a statement unless told otherwise."""
     try:
-        settings = {"statement_timeout": "25s", "lock_timeout": "20s"}
-        with psycopg.connect(conninfo(dsn, NAME, **settings), autocommit=True) as connection:
+        with psycopg.connect(_place(dsn), autocommit=True) as connection:
             yield connection
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise IndexMissingError("the database has no tables for dead letters; run `orderflow migrate`") from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         why = str(error).strip() or type(error).__name__
         raise IndexUnavailableError(f"PostgreSQL: {why}; start it, or mend ORDERFLOW_POSTGRES") from error
+
+
+def _place(dsn: str) -> str:
+    try:
+        return conninfo(dsn, NAME, statement_timeout="25s", lock_timeout="20s")
+    except psycopg.ProgrammingError as error:
+        raise SetupError(f"ORDERFLOW_POSTGRES is no connection string: {error}; mend it and start again") from None

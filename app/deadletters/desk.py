@@ -14,10 +14,9 @@ from app.serde.registry import SchemaRegistry
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """A connection to the index, and the index itself."""
+    """What the index says, for who has a connection to it."""
 
     connection: Connection
-    index: Index
     registry: SchemaRegistry
 
     def envelope(self, letter_id: str) -> dict[str, object]:
@@ -46,9 +45,10 @@ class Desk(msgspec.Struct, frozen=True):
 
     def failure(self, failure_id: str) -> dict[str, object]:
         """A group with its notes and its open letters; `NoFailureError`."""
-        found = shown.failure(reading.failure(self.connection, failure_id))
+        found = reading.failure(self.connection, failure_id)
         letters = reading.letters(self.connection, Filter(failure=failure_id, states=reading.OPEN))
-        return found | {
+        return {
+            "group": shown.failure(found),
             "notes": [shown.note(one) for one in audit.notes(self.connection, [failure_id])],
             "letters": [shown.summary(entry) for entry in letters],
         }
@@ -62,13 +62,19 @@ class Desk(msgspec.Struct, frozen=True):
         audit.note(self.connection, who, about, text)
 
 
+class FilledDesk(Desk, frozen=True):
+    """What the index says, and the index, to be filled further."""
+
+    index: Index
+
+
 @contextmanager
-def desk(kafka: str, dsn: str, groups: Sequence[str], registry: SchemaRegistry) -> Iterator[Desk]:
+def desk(kafka: str, dsn: str, groups: Sequence[str], registry: SchemaRegistry) -> Iterator[FilledDesk]:
     """The index as the topics are now."""
     with connect(dsn) as connection, closing(Feed(kafka, topics_of(groups))) as feed:
         index = Index(connection, feed, registry)
         index.catch_up()
-        yield Desk(connection, index, registry)
+        yield FilledDesk(connection, registry, index)
 
 
 def _in_sequence(story: dict[str, object]) -> tuple[str, str, int]:

@@ -59,7 +59,10 @@ class Feed:
         for place, end in ends.items():
             begin = positions.get(place, 0)
             while begin < end:
-                part = self._part(place, begin, end)
+                try:
+                    part = self._part(place, begin, end)
+                except KafkaException as error:
+                    raise unreachable(self._bootstrap, error) from error
                 yield part
                 begin = part.next_offset
 

@@ -67,6 +67,8 @@ class Rows:
         yield OUTCOME, self._outcomes
 
     def _add_letter(self, letter: Letter, record: Record) -> None:
+        if not all(0 <= number < 2**31 for number in (letter.partition, letter.attempt, letter.redrives)):
+            raise LetterError(f"{letter.id} holds numbers that no worker writes")
         failure = Failure(
             exception=plain(letter.exception),
             stack=plain(normalised(letter.stack)),

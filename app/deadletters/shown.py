@@ -8,7 +8,6 @@ import msgspec
 
 from app.deadletters.audit import Act, Note
 from app.deadletters.reading import Entry, FailureCount, Trip
-from app.deadletters.runs import Tally
 from app.errors import PoisonError
 from app.serde.codec import event_codec
 from app.serde.registry import SchemaRegistry
@@ -129,7 +128,3 @@ def act(one: Act) -> dict[str, Any]:
 
 def line(value: Any) -> str:
     return msgspec.json.encode(value).decode() + "\n"
-
-
-def tally(one: Tally) -> dict[str, int]:
-    return msgspec.structs.asdict(one)

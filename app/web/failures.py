@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.deadletters.errors import DeadLetterError
 from app.domain.limits import OrderRefusedError
 from app.errors import ConcurrencyError, TransientError
 from app.eventstore.port import CommandReusedError
@@ -21,7 +22,14 @@ _FRAMEWORK = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
 
 def install(app: FastAPI) -> None:
-    for kind in (ProblemError, ConcurrencyError, CommandReusedError, OrderRefusedError, TransientError):
+    for kind in (
+        ProblemError,
+        ConcurrencyError,
+        CommandReusedError,
+        OrderRefusedError,
+        DeadLetterError,
+        TransientError,
+    ):
         app.add_exception_handler(kind, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _framework)
@@ -38,6 +46,8 @@ def problem_of(error: Exception) -> Problem:
         case CommandReusedError():
             return Problem("KEY_REUSED", str(error))
         case OrderRefusedError():
+            return Problem(error.code, str(error))
+        case DeadLetterError():
             return Problem(error.code, str(error))
         case TransientError():
             return Problem("UNAVAILABLE", "not now; the same request with the same Idempotency-Key is safe to repeat")

@@ -26,6 +26,13 @@ CODES: Mapping[str, tuple[int, str]] = {
     "METHOD_NOT_ALLOWED": (405, "The address does not take this method"),
     "INTERNAL": (500, "The service failed"),
     "DOES_NOT_EXIST": (404, "The view has no such row"),
+    "LETTER_UNKNOWN": (404, "No such dead letter"),
+    "GROUP_UNKNOWN": (404, "No such group of dead letters"),
+    "RUN_UNKNOWN": (404, "No such campaign"),
+    "NOTHING_TO_SEND": (409, "No letter may be sent"),
+    "EDIT_REFUSED": (422, "The payload may not take the place of the letter's"),
+    "CAMPAIGN_RUNNING": (409, "A campaign is running"),
+    "CAMPAIGN_ABORTED": (409, "The campaign has ended by itself"),
     "NOT_ACTIVE": (503, "No worker serves this row now"),
     "STORE_EXCEPTION": (500, "The row cannot be read"),
 }

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from app.deadletters.desk import Desk, desk
+from app.deadletters.desk import FilledDesk, desk
 from app.serde.lock import committed_registry
 from app.streaming.failures import Attempt, Behind, Redrive, dead_letter, engine_headers
 from app.streaming.kafka.clients import Clients
@@ -32,7 +32,7 @@ class Post:
     def __init__(self, kafka: str, group: str, make_topics: MakeTopics) -> None:
         self.kafka, self.group = kafka, group
         make_topics(dlq_topic(group), redrive_topic(group), partitions=PARTITIONS)
-        self._producer: Producer = Producer({"bootstrap.servers": kafka, "linger.ms": 0})
+        self._producer: Producer = Producer({"bootstrap.servers": kafka, "linger.ms": 0, "log_level": 0})
         self._offsets = iter(range(1_000_000))
 
     def die(
@@ -77,7 +77,7 @@ class Post:
         return [engine_headers(record)[1]["__orderflow.letter"] for record in self.sent()]
 
     @contextmanager
-    def desk(self, dsn: str) -> Iterator[Desk]:
+    def desk(self, dsn: str) -> Iterator[FilledDesk]:
         self.flush()
         with desk(self.kafka, dsn, [self.group], committed_registry()) as found:
             yield found

@@ -10,7 +10,7 @@ import pytest
 
 from app.deadletters import audit, reading, runs
 from app.deadletters.campaign import Campaign
-from app.deadletters.desk import Desk
+from app.deadletters.desk import FilledDesk
 from app.deadletters.errors import IndexMissingError, NoLetterError
 from app.deadletters.reading import Filter
 from app.deadletters.runs import Order
@@ -27,7 +27,7 @@ def post(kafka: str, make_topics: MakeTopics, unique: Callable[[str], str]) -> P
     return Post(kafka, unique("orderflow-index"), make_topics)
 
 
-def rows(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
+def rows(desk: FilledDesk) -> dict[str, list[tuple[Any, ...]]]:
     """All that the index holds."""
     return {
         name: sorted(desk.connection.execute(f"select t::text from dead_letters.{name} t").fetchall())
@@ -35,7 +35,7 @@ def rows(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def redriven(desk: Desk, post: Post, failure: str | None = None) -> str:
+def redriven(desk: FilledDesk, post: Post, failure: str | None = None) -> str:
     run, _, _ = runs.freeze(
         desk.connection, Order(asked=Filter(failure=failure), action="redrive", who="op", rate=500), {}
     )

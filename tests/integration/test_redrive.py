@@ -12,7 +12,7 @@ import pytest
 
 from app.deadletters import audit, reading, runs
 from app.deadletters.campaign import Campaign
-from app.deadletters.desk import Desk
+from app.deadletters.desk import FilledDesk
 from app.deadletters.errors import CampaignAbortedError, CampaignRunningError, NothingToSendError
 from app.deadletters.reading import Filter
 from app.deadletters.runs import Order, Run
@@ -32,16 +32,16 @@ def post(kafka: str, make_topics: MakeTopics, unique: Callable[[str], str]) -> P
     return Post(kafka, unique("orderflow-redrive"), make_topics)
 
 
-def frozen(desk: Desk, asked: Filter | None = None, edits: Mapping[str, Letter] | None = None, **more: object) -> Run:
+def frozen(desk: FilledDesk, asked: Filter | None = None, edits: Mapping[str, Letter] | None = None, **more: object) -> Run:
     order = Order(**{"asked": asked or Filter(), "action": "redrive", "who": "op", "rate": 500} | more)  # type: ignore[arg-type]
     return runs.freeze(desk.connection, order, edits or {})[0]
 
 
-def campaign(desk: Desk, post: Post, run: Run, step_s: float = 0.3) -> Campaign:
+def campaign(desk: FilledDesk, post: Post, run: Run, step_s: float = 0.3) -> Campaign:
     return Campaign(desk.connection, desk.index, post.kafka, run, "op", step_s)
 
 
-def counts(desk: Desk) -> Counter[str]:
+def counts(desk: FilledDesk) -> Counter[str]:
     return Counter(entry.state for entry in reading.letters(desk.connection, Filter()))
 
 
