@@ -38,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path = Path(".orderflow/data")
     partitions: Natural = 4
     replication: Natural = 1
-    state_memory_mb: Annotated[int, msgspec.Meta(ge=16)] = 256
+    state_memory_mb: Annotated[int, msgspec.Meta(ge=16)] = 512
     state_keep: Annotated[float, msgspec.Meta(ge=0)] = 3600.0
     session_timeout: Seconds = 10.0
     standbys: Annotated[int, msgspec.Meta(ge=0)] = 0

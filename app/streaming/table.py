@@ -75,10 +75,11 @@ class TaskTable(Generic[RowT]):
 
     def get(self, key: bytes) -> RowT | None:
         """The row as the task sees it, uncommitted changes included."""
-        rows = self._rows
-        if key not in rows:
+        try:
+            row = self._rows[key]
+        except KeyError:
             self.load((key,))
-        row = rows.get(key)
+            row = self._rows.get(key)
         return None if row is None else self._decode(row)
 
     def put(self, key: bytes, row: RowT) -> None:

@@ -31,7 +31,7 @@ from bench import summaries
 from bench.peers.meter import Meter
 from bench.peers.work import arguments
 
-AHEAD_OF_A_TASK = 24_000  # what the client queues, and what is on its way to the task
+AHEAD_OF_A_TASK = 6_000  # what the client queues, and what is on its way to the task
 LOOK_S = 0.02
 
 Tasks: TypeAlias = list[dict[str, Any]]

@@ -33,7 +33,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     directory: Path
     static: bool = False
     standbys: int = 0
-    state_memory_mb: int = 256
+    state_memory_mb: int = 512
     state_keep_s: float = 3600.0
 
     @property

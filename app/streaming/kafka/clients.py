@@ -50,12 +50,15 @@ class Clients:
         )
 
     def fetcher(self) -> Consumer:
-        """A consumer without membership, for sources: fast, and told its positions."""
+        """A consumer without membership, for sources: fast, and told its positions.
+
+        It queues little: what waits long is out of the processor's caches when its turn comes, and takes memory.
+        """
         return self._consumer(
             {
-                "queued.min.messages": 20_000,
+                "queued.min.messages": 3_000,
                 "queued.max.messages.kbytes": 65_536,
-                "fetch.message.max.bytes": 2_000_000,
+                "fetch.message.max.bytes": 300_000,
                 "fetch.wait.max.ms": 100,
             }
         )

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from app.streaming.record import Record, RecordBatch
 
-BATCH = 2000
+BATCH = 1000
 WAIT_S = 0.1
 ENDS_S = 0.1
 
