@@ -20,7 +20,10 @@ from bench.running import Run
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PART = re.compile(r"(?<=<!-- figures: )(?P<name>\w+)(?P<close> -->\n).*?(?=<!-- end -->)", re.DOTALL)
 PEERS = "latest"
-PLOT = f"\n![Rates, CPU and memory of all that caught up]({PAGE.with_suffix('.svg').name})\n"
+PLOTS = {
+    PEERS: ("performance.svg", "Rates, CPU and memory of all that caught up"),
+    "memory": ("memory.svg", "Memory of a worker with many keys, over time"),
+}
 
 
 def filled(page: str, results: Path) -> str:
@@ -38,12 +41,17 @@ def filled(page: str, results: Path) -> str:
 
 def _figures(name: str, content: dict[str, Any]) -> str:
     if name != PEERS:
-        return in_columns(content["figures"])
+        return in_columns(content["figures"]) + _plot(name)
     runs: list[Run | Latency] = [
         msgspec.convert(run, Latency) if "p99_ms" in run else msgspec.convert(run, Run) for run in content["runs"]
     ]
     left_out = "".join(f"\nLeft out: {who} ({why.splitlines()[0]})\n" for who, why in content["left_out"].items())
-    return table(runs) + left_out + PLOT
+    return table(runs) + left_out + _plot(name)
+
+
+def _plot(name: str) -> str:
+    file, what = PLOTS.get(name, ("", ""))
+    return f"\n![{what}]({file})\n" if file else ""
 
 
 def _measured(content: dict[str, Any]) -> str:
@@ -57,8 +65,9 @@ def _measured(content: dict[str, Any]) -> str:
 
 def main() -> None:
     PAGE.write_text(filled(PAGE.read_text(), RESULTS))
-    if (RESULTS / f"{PEERS}.svg").exists():
-        shutil.copy(RESULTS / f"{PEERS}.svg", PAGE.with_suffix(".svg"))
+    for name, (file, _) in PLOTS.items():
+        if (RESULTS / f"{name}.svg").exists():
+            shutil.copy(RESULTS / f"{name}.svg", PAGE.with_name(file))
     sys.stdout.write(f"{PAGE.name} is written\n")
 
 

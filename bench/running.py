@@ -75,7 +75,7 @@ class Started:
     ) -> None:
         self.row, self.group, self.changelog = row, group, changelog_topic(group, TABLE)
         self._directory = tempfile.TemporaryDirectory(prefix=f"orderflow-bench-{row.name}-", ignore_cleanup_errors=True)
-        self._home = Path(self._directory.name)
+        self.home = Path(self._directory.name)
         addresses = [f"127.0.0.1:{port}" for port in free_ports(*[0] * row.processes)] if row.processes > 1 else []
         asked = [
             *("--bootstrap", bootstrap, "--topic", topic, "--group", group, "--changelog", self.changelog),
@@ -87,7 +87,7 @@ class Started:
         self._processes = [self._start([*program, *asked], index) for index in range(row.processes)]
 
     def _start(self, command: list[str], index: int) -> Popen[bytes]:
-        directory = self._home / str(index)
+        directory = self.home / str(index)
         directory.mkdir()
         own = ["--process", str(index)] if self.row.processes > 1 else []
         return processes.start(
@@ -98,7 +98,7 @@ class Started:
         )
 
     def _log(self, index: int) -> Path:
-        return self._home / f"{index}.log"
+        return self.home / f"{index}.log"
 
     def __enter__(self) -> "Started":
         return self
@@ -115,6 +115,11 @@ class Started:
         if not all(line["events"] for line in lines):
             raise SetupError(f"{self.row.title} has measured nothing: the log is too short for it")
         return added_up(self.row.name, round_number, lines)
+
+    def rss_mib(self) -> float:
+        """What they take in memory now."""
+        pages = [int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) for process in self._processes]
+        return sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def kill(self) -> None:
         """The last of the processes, as a crash would."""
