@@ -11,6 +11,7 @@ import uvicorn
 
 from app.cli.listening import listen
 from app.config import Settings, load
+from app.deadletters.office import Office
 from app.domain.events import Micros
 from app.eventstore.postgres import PostgresEventStore
 from app.observability.log import setup
@@ -18,9 +19,11 @@ from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.names import group_id
+from app.web import dead_letters
 from app.web.api import create_app
 from app.web.gateway import Gateway, new_client
 from app.web.owners import GroupDirectory, callable_from
+from topologies import catalogue
 
 VIEWS_TOPOLOGY = "order-views"
 GRACE_SECONDS = 5  # for requests under way when the process is told to end
@@ -31,7 +34,10 @@ cli = typer.Typer(help="Run the command API and the gateway to the views.")
 
 @cli.command()
 def api() -> None:
-    """Take commands at /orders, serve views at /views, describe both at /docs. Ends on SIGINT or SIGTERM."""
+    """Take commands at /orders, serve views at /views and dead letters at /failures, describe all of it at /docs.
+
+    Ends on SIGINT or SIGTERM; campaigns that run here are stopped then, and can be resumed.
+    """
     settings = load()
     setup(settings.log_level)
     with listen(settings) as listening:
@@ -41,9 +47,13 @@ def api() -> None:
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     codec = event_codec(committed_registry(), ORDERS_EVENTS)
     directory = GroupDirectory(settings.kafka, group_id(VIEWS_TOPOLOGY), callable_from(settings.host))
+    groups = [group_id(name) for name in catalogue.NAMES]
+    office = Office(settings.kafka, settings.postgres, groups, committed_registry())
     async with PostgresEventStore(settings.postgres, codec) as store, new_client() as client:
+        app = create_app(store, Gateway(directory, settings.partitions, client), _now)
+        dead_letters.serve(app, office)
         config = uvicorn.Config(
-            create_app(store, Gateway(directory, settings.partitions, client), _now),
+            app,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -55,7 +65,8 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         for ending in (signal.SIGINT, signal.SIGTERM):
             # the server ends on these and then raises them again: the store is still to be closed
             signal.signal(ending, signal.SIG_IGN)
-        await uvicorn.Server(config).serve(sockets=[listening])
+        with office.open():
+            await uvicorn.Server(config).serve(sockets=[listening])
 
 
 def _now() -> Micros:

@@ -15,7 +15,7 @@ from app.serde.registry import SchemaRegistry
 
 EVERY_S = 1.0
 AGAIN_S = 5.0
-END_S = 20.0
+END_S = 5.0
 
 log = logger(__name__)
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from app.deadletters.runs import DEFAULT_RATE, DEFAULT_SHARE
-from app.web.models import Body
+from app.web.models import PRINTABLE, Body
 
 Moment = Annotated[str, Field(examples=["2026-01-01T00:00:00.000Z"])]
 State = Literal["dead", "redriving", "resolved", "discarded", "replaced"]
-Text = Annotated[str, Field(max_length=1_000, pattern=r"^[^\p{Cc}\p{Cs}]*$")]
+Text = Annotated[str, Field(max_length=1_000, pattern=PRINTABLE)]
 
 
 class GroupBody(Body):

@@ -11,13 +11,13 @@ from app.domain.limits import MAX_ITEMS, MAX_QUANTITY, MAX_TEXT
 
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
 _NAME = r"^[^\p{C}\p{Zl}\p{Zp}/\\]*[^\p{C}\p{Zl}\p{Zp}/\\.][^\p{C}\p{Zl}\p{Zp}/\\]*$"
-_PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
+PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
 _CURRENCY = r"^[A-Z]{3}$"
 
 # what a pattern asks for, to people
 WORDS = {
     _NAME: "takes printable characters without slashes, not only dots",
-    _PRINTABLE: "takes printable characters, without line ends",
+    PRINTABLE: "takes printable characters, without line ends",
     _CURRENCY: "takes three capital letters, like GBP",
 }
 
@@ -57,7 +57,7 @@ class NewOrder(Body):
     order_id: UUID | None = None
     customer_id: Name
     currency: Annotated[str, Field(pattern=_CURRENCY, examples=["GBP"])]
-    reference: Annotated[str, Field(max_length=64, pattern=_PRINTABLE)] = ""
+    reference: Annotated[str, Field(max_length=64, pattern=PRINTABLE)] = ""
     items: Annotated[list[ItemBody], Field(min_length=1, max_length=MAX_ITEMS)]
     fulfilment: Literal["choreography", "orchestration"] = "choreography"
     placed_at: Annotated[Moment | None, Field(description="When the customer placed it; now, if not given.")] = None
@@ -66,7 +66,7 @@ class NewOrder(Body):
 class Cancellation(Body):
     """Why the customer cancels."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=_PRINTABLE)] = "customer"
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=PRINTABLE)] = "customer"
 
 
 class OrderBody(Body):
