@@ -80,6 +80,7 @@ def _schedule(asked: argparse.Namespace) -> Schedule:
         machines=asked.machines,
         brokers=asked.brokers,
         rate=asked.rate,
+        events=asked.events,
         orders=asked.orders,
         plant=asked.plant,
     )
@@ -96,6 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--brokers", type=int, default=3)
     parser.add_argument("--rate", type=int, default=300, help="events per second")
     parser.add_argument("--orders", type=int, default=500, help="open at a time")
+    parser.add_argument("--events", type=int, default=0, help="at least; the steps are spread over them")
     parser.add_argument("--shrink", type=int, default=20, help="runs at most to make a failing schedule smaller")
     parser.add_argument("--plant", choices=("", *PLANTS), default="", help="a fault that must be found")
     parser.add_argument("--data", type=Path, default=Path(".orderflow/chaos"))

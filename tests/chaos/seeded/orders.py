@@ -96,11 +96,16 @@ class Load:
         self._end.set()
         self._thread.join()
 
+    def wait_for(self, count: int) -> None:
+        """Until so many events were sent."""
+        while self.sent < count and self._thread.is_alive():
+            time.sleep(TURN_S)
+
     def _run(self) -> None:
         began = time.monotonic()
         while not self._end.wait(TURN_S):
             due = int((time.monotonic() - began) * self._rate) - self.sent
-            for _ in range(due if len(self._producer) < WAITING else 0):
+            for _ in range(min(due, WAITING) if len(self._producer) < WAITING else 0):
                 self._send(self._stream.next())
             self._producer.poll(0)
         left = self._producer.flush(FLUSH_S)

@@ -41,6 +41,7 @@ def run(schedule: Schedule, directory: Path, announce: Announce = lambda _: None
         with Load(system.settings.kafka, stream, schedule.rate) as load:
             for number, step in enumerate(schedule.steps, 1):
                 time.sleep(step.after_s)
+                load.wait_for(schedule.events * number // len(schedule.steps))
                 announce(f"{time.monotonic() - began:7.1f} s  {number}/{len(schedule.steps)} {label(step)}")
                 known = len(system.faults)
                 carry_out(step, system)

@@ -81,7 +81,8 @@ MAKERS: dict[str, Make] = {
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """All that a run is made of. `after_s` of a step counts from the end of the step before it.
 
-    `rate`: events per second, of as many orders at a time as `orders` says.
+    `rate`: events per second, of as many orders at a time as `orders` says. `events`: as many at least, and each step
+    waits until its share of them was sent.
     """
 
     seed: int
@@ -90,6 +91,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     brokers: int = 3
     rate: int = 300
     orders: int = 500
+    events: int = 0
     plant: str = ""
 
 
