@@ -1,7 +1,7 @@
 """Reads the topics into cases: the published events, the services' answers, the dead letters."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from app.verify.decoding import Decoder
@@ -10,27 +10,49 @@ from app.verify.model import ORDERS, TOPICS, Case, Difference, Event
 from app.verify.quiet import SOURCES, group_of
 
 Record: TypeAlias = tuple[str, int, int]
+OUTCOME = "__orderflow.outcome"
 NOWHERE: Record = ("", -1, -1)
 # Of an answer, what no check looks at: most of what a case would hold.
 UNUSED = {"raw", "items", "customer_id", "correlation_id", "causation_id", "occurred_at", "fulfilment"}
 
 
 class Letters:
-    """The dead letters of every group: which records they are, and which keys they have."""
+    """The dead letters of every group: which records they are, and which keys they have.
+
+    One that was sent back and is through is none any more; a record that died again is in another letter. What a
+    discarded one was to do is not done, so it stays.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
         self.groups_of_record: dict[Record, set[str]] = defaultdict(set)
-        self.groups_of_key: dict[bytes, set[str]] = defaultdict(set)
+        self._standing: dict[str, tuple[bytes | None, str]] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self._standing)
+
+    @property
+    def groups_of_key(self) -> dict[bytes, set[str]]:
+        found: dict[bytes, set[str]] = defaultdict(set)
+        for key, group in self._standing.values():
+            if key is not None:
+                found[key].add(group)
+        return found
 
     def read(self, kafka: KafkaReader) -> None:
         for message in kafka.records([f"{group_of(topology)}-dlq" for topology in SOURCES]):
-            group = message.topic().removesuffix("-dlq")
-            headers = dict(message.headers() or ())
-            self.count += 1
-            self.groups_of_record[_origin(headers)].add(group)
-            if message.key() is not None:
-                self.groups_of_key[message.key()].add(group)
+            self.add(message)
+
+    def add(self, message: Any) -> None:
+        """A letter, or what became of one; that stands behind it in the same partition."""
+        group, headers = message.topic().removesuffix("-dlq"), message.headers() or []
+        if _is_outcome(headers):
+            said = dict(headers)
+            if said[OUTCOME] in {b"resolved", b"dead"}:
+                self._standing.pop(said["__orderflow.letter"].decode(), None)
+            return
+        self.groups_of_record[_origin(dict(headers))].add(group)
+        self._standing[f"{message.topic()}:{message.partition()}:{message.offset()}"] = message.key(), group
 
 
 class Events:
@@ -50,8 +72,9 @@ class Events:
                 found += self._unread(record)
             else:
                 self._sort(record[0], event)
+        dead = self._letters.groups_of_key
         for order_id, case in self._cases.items():
-            case.dead_in = self._letters.groups_of_key.get(order_id.encode(), set())
+            case.dead_in = dead.get(order_id.encode(), set())
         return found
 
     def _event(self, record: Record, message: Any) -> Event | None:
@@ -77,6 +100,11 @@ class Events:
         if missing:
             place = f"{record[0]}[{record[1]}]@{record[2]}"
             yield Difference("letter-missing", place, "a dead letter of each reader", f"none of {sorted(missing)}")
+
+
+def _is_outcome(headers: Sequence[tuple[str, bytes]]) -> bool:
+    """A letter's headers begin with those of its record, whatever they are, and end with ours."""
+    return bool(headers) and headers[0][0] == OUTCOME and headers[-1][0] != "__orderflow.headers"
 
 
 def _origin(headers: dict[str, bytes]) -> Record:
