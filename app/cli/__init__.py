@@ -19,6 +19,7 @@ GROUPS = {
     "schemas": ("schemas", "Check the event schemas against their history."),
     "migrate": ("migrate", "Bring the database to the current schema."),
     "dlq": ("dlq", "Dead letters: look at them, send them again, drop them."),
+    "status": ("status", "Show every task of every worker: what it does, and what it waits for."),
     "verify": ("verify", "Check views, topics, ledgers and store against each other."),
 }
 

@@ -42,6 +42,12 @@ TIMERS = Gauge("orderflow_timers_pending", "Timers set and not yet fired.", ("gr
 RETRIES = Counter("orderflow_records_retried_total", "Records sent to a retry topic.", ("group", "delay_ms"))
 DEAD_LETTERS = Counter("orderflow_dead_letters_total", "Records sent to the DLQ.", ("group", "reason"))
 PARKED = Gauge("orderflow_parked_records", "Records parked behind an earlier failure.", ("group", "partition"))
+BLOCKED = Gauge(
+    "orderflow_blocked_keys", "Keys that wait, for a retry or an operator.", ("group", "partition", "waits")
+)
+RETRY_DEPTH = Gauge("orderflow_retry_records", "Records that wait for a retry.", ("group", "partition", "delay_ms"))
+LATENESS = Histogram("orderflow_retry_lateness_seconds", "How late a due retry was.", ("group",), buckets=_FAST)
+HELD = Gauge("orderflow_task_held", "1 while a task begins nothing new, by why.", ("group", "partition", "state"))
 
 # the outside world
 _CALL = ("group", "call")

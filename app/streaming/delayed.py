@@ -32,10 +32,10 @@ class Delayed:
         """Of the key, so that it is the same after a restart, and keys that failed together spread."""
         return zlib.crc32(record.key or b"") % (self._jitter_ms + 1) if self._jitter_ms else 0
 
-    def due(self, now_ms: int) -> Iterator[Record]:
-        """The records that are due, each no longer held once it is given out."""
+    def due(self, now_ms: int) -> Iterator[tuple[int, Record]]:
+        """When they were due, and the records that are, each no longer held once it is given out."""
         while self._waiting and self._waiting[0][0] <= now_ms:
-            yield self._waiting.popleft()[1]
+            yield self._waiting.popleft()
 
     @property
     def position(self) -> int:

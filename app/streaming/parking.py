@@ -189,6 +189,10 @@ class Parking:
                 waiting += state.parked
         return waiting, dead
 
+    def dead_keys(self) -> int:
+        """Keys that wait for an operator."""
+        return sum([state.waits_for_operator for state in self.blocked.values()])
+
     def _state(self, key: bytes, record: Record) -> Blocked:
         return self.blocked.get(key) or Blocked(None, root=f"{record.topic}:{record.partition}:{record.offset}")
 

@@ -1,7 +1,7 @@
 """What a task asks of the code that handles its records, and how that code is told about the task."""
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -10,11 +10,13 @@ from app.streaming.failures import Delivery
 from app.streaming.record import RecordBatch
 from app.streaming.timers import TimerRow
 
+Held: TypeAlias = Literal["braking", "probing", "paused"]
+
 
 class Hold(msgspec.Struct, frozen=True):
     """Why a runner begins nothing new, and when it tries again at the earliest (microseconds since the epoch)."""
 
-    state: Literal["braking", "probing", "paused"]
+    state: Held
     why: str
     until: int
 

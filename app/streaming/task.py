@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
 from app.observability.log import logger
-from app.observability.metrics import RECORDS
+from app.observability.metrics import LATENESS, RECORDS
 from app.streaming.boundary import Boundary
 from app.streaming.delayed import Delayed
 from app.streaming.errors import RetryRecordError
@@ -96,7 +96,9 @@ class Task:
                 self._redeliver(topic, delayed, now_ms)
 
     def _redeliver(self, topic: str, delayed: Delayed, now_ms: int) -> None:
-        for record in delayed.due(now_ms):
+        for due_ms, record in delayed.due(now_ms):
+            if delayed.delay_ms:
+                LATENESS.labels(self.topology.group).observe((now_ms - due_ms) / 1000)
             try:
                 delivery = read_delivery(record)
             except RetryRecordError as error:

@@ -24,6 +24,10 @@ class Status(Protocol):
         """Sets the gauges to what is now."""
         ...
 
+    def held(self) -> list[str]:
+        """What it does not go on with, though it serves, and why."""
+        ...
+
     def unready(self) -> str | None:
         """Why the worker should get no traffic now, if it should not."""
         ...
@@ -41,7 +45,7 @@ def mount(
     async def ready(page: Any, request: Any) -> Any:
         reason = status.unready()
         if reason is None:
-            return page.json({"status": "ready"})
+            return page.json({"status": "ready", "held": status.held()})
         return _problem(page, Problem("UNAVAILABLE", reason))
 
     async def measured(page: Any, request: Any) -> Any:

@@ -48,9 +48,14 @@ def test_every_metric_of_tasks_tells_what_happened(kafka: str, tmp_path: Path, u
         first = cluster.start("a")
         cluster.ready(first)
         cluster.log.send(cluster.source, sent)
-        until(lambda: total(told(first)["orderflow_parked_records"]) == 1, 3, "a record parked behind the failed one")
+        until(lambda: total(told(first)["orderflow_retry_records"], delay_ms="3000") == 1, 3, "the failed one waits")
+        shown = told(first)
+        assert total(shown["orderflow_parked_records"]) == 1
+        assert total(shown["orderflow_blocked_keys"], waits="retry") == 1
         cluster.quiet()
         shown = told(first)
+        assert total(shown["orderflow_blocked_keys"], waits="operator") == 1
+        assert total(shown["orderflow_retry_lateness_seconds"]) == 1
         assert total(shown["orderflow_task_records"], topic=cluster.source) == len(sent)
         assert total(shown["orderflow_records_retried"], delay_ms="3000") == 1
         assert total(shown["orderflow_dead_letters"], reason="non-retryable") == 1
@@ -60,8 +65,8 @@ def test_every_metric_of_tasks_tells_what_happened(kafka: str, tmp_path: Path, u
         assert total(shown["orderflow_task_resets"], cause="assigned") == 4
         committed = total(shown["orderflow_checkpoints"], outcome="committed")
         assert committed == total(shown["orderflow_checkpoint_seconds"]) > 0
-        gauges = ("orderflow_parked_records", "orderflow_task_lag_records", "orderflow_timers_pending")
-        assert [total(shown[name]) for name in gauges] == [0, 0, 1]
+        gauges = ("parked_records", "retry_records", "task_held", "task_lag_records", "timers_pending")
+        assert [total(shown[f"orderflow_{name}"]) for name in gauges] == [0, 0, 0, 0, 1]
         first.kill()
         second = cluster.start("b")
         cluster.ready(second)

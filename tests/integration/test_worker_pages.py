@@ -50,6 +50,9 @@ class Status:
     def tasks(self) -> dict[str, object]:
         return {"0": {"lag": 2}}
 
+    def held(self) -> list[str]:
+        return ["pages[0]: braking, calls fail"]
+
     def unready(self) -> str | None:
         return self.reason
 
@@ -132,7 +135,7 @@ async def test_what_this_topology_has_no_table_for_is_not_found(worker: httpx.As
 
 
 async def test_a_worker_is_ready_when_nothing_speaks_against_it(worker: httpx.AsyncClient, status: Status) -> None:
-    assert (await worker.get("/readyz")).json() == {"status": "ready"}
+    assert (await worker.get("/readyz")).json() == {"status": "ready", "held": ["pages[0]: braking, calls fail"]}
     status.reason = "task 3 restores"
     answer = await worker.get("/readyz")
     assert (answer.status_code, answer.json()["detail"]) == (503, "task 3 restores")

@@ -142,9 +142,9 @@ def test_a_delayed_source_gives_out_nothing_early_and_all_of_it_in_order(stamps:
     delayed.take(RecordBatch.of("retry", 0, 0, len(records) + 1, records), now_ms=40)
     given_out: list[Record] = []
     for now_ms in sorted(clock):
-        for due in delayed.due(now_ms):
-            assert min(due.timestamp_ms, 40) + 100 <= now_ms
+        for due_ms, due in delayed.due(now_ms):
+            assert min(due.timestamp_ms, 40) + 100 == due_ms <= now_ms
             given_out.append(due)
         assert delayed.position == (len(given_out) if len(delayed) else len(records) + 1)
-    given_out += delayed.due(200)
+    given_out += [due for _, due in delayed.due(200)]
     assert given_out == records

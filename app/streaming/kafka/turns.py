@@ -119,13 +119,14 @@ class Turns:
         return any(task.is_dirty() or task.runner.in_flight() or task.parking.draining for task in tasks)
 
     def _hold_what_waits(self, owned: OwnedTask) -> None:
-        task = owned.task
-        all_wait = owned.is_over(HOLD_OVER) or task.runner.hold() is not None
+        task, is_over = owned.task, owned.is_over(HOLD_OVER)
+        # one that waits for a party still wants a few, to be tried
+        high = BACKLOG_HIGH if task.runner.hold() is None else 0
         waiting = {topic: task.runner.backlog() for topic in task.topology.sources}
         waiting.update({topic: len(delayed) for topic, delayed in task.delayed.items()})
         for topic, count in waiting.items():
-            if all_wait or count > BACKLOG_HIGH or count < BACKLOG_LOW:
-                self._fetcher.hold(topic, task.partition, hold=all_wait or count > BACKLOG_HIGH)
+            if is_over or count > high or count < BACKLOG_LOW:
+                self._fetcher.hold(topic, task.partition, hold=is_over or count > high)
 
     def _is_due(self, owned: OwnedTask) -> bool:
         since = time.monotonic() - owned.checkpointed_at

@@ -1,0 +1,125 @@
+"""A provider that is down while orders come in: what it costs. `python -m tests.e2e.outage` runs the long form.
+
+Long form: the capacity of the whole system is measured first, orders ended a second; then the provider is down for a
+minute while orders come in at 70 % of that.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+
+from app.streaming.failures import read_delivery
+from app.streaming.kafka.fetch import to_record
+from app.streaming.names import dlq_topic, group_id, retry_topic
+from tests.e2e.whole_system import WholeSystem
+from tests.engine.log import until
+
+PAYMENTS = group_id("payments")
+END_S = 240.0
+CLIENTS = 8
+CAPACITY_ORDERS, SHARE, OUTAGE_S = 1_500, 0.7, 60.0
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """`failed`: attempts that failed, as the retry topics tell; `spent`: those of them that count, `most` at most."""
+
+    orders: int
+    outage_s: float
+    rate: float
+    failed: int
+    spent: int
+    most: int
+    dead: int
+    confirmed: int
+    ended_after_s: float
+
+    @property
+    def is_as_promised(self) -> bool:
+        return self.spent <= self.most and self.dead == 0 and self.confirmed == self.orders
+
+
+def outage(system: WholeSystem, seconds: float, rate: float, orders: int) -> Cost:
+    """The provider is down from now on, while orders come in at `rate` a second."""
+    dead, before = letters(system), failures(system)
+    system.plant(system.settings.provider, "unavailable", seconds=seconds)
+    back_at = time.monotonic() + seconds
+    placed = place(system, orders, rate)
+    until(lambda: confirmed(system, placed) == orders, seconds + END_S, "all orders are confirmed")
+    after = failures(system)
+    return Cost(
+        orders=orders,
+        outage_s=seconds,
+        rate=rate,
+        failed=len(after) - len(before),
+        spent=sum([failure[-1] > 1 for failure in set(after) - set(before)]),
+        most=2 * system.settings.brake_keys,
+        dead=letters(system) - dead,
+        confirmed=confirmed(system, placed),
+        ended_after_s=round(time.monotonic() - back_at, 1),
+    )
+
+
+def place(system: WholeSystem, orders: int, rate: float) -> list[str]:
+    """At that rate, or as fast as the API takes them."""
+    began = time.monotonic()
+
+    def at_its_time(number: int) -> str:
+        time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        return system.place(str(uuid4()))
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        return list(clients.map(at_its_time, range(orders)))
+
+
+def confirmed(system: WholeSystem, orders: list[str]) -> int:
+    """How many of them, the last ones first: these are what is waited for."""
+    return next((n for n, order in enumerate(reversed(orders)) if not _ended(system, order)), len(orders))
+
+
+def _ended(system: WholeSystem, order_id: str) -> bool:
+    return bool(system.order(order_id)["status"] == "confirmed")
+
+
+def failures(system: WholeSystem) -> list[tuple[str, int, int, int]]:
+    """Every failed attempt that the retry topics tell of: its record, and the number of the next attempt."""
+    found = []
+    for delay_ms in system.settings.retry_delays_ms:
+        for message in system.topics.records(retry_topic(PAYMENTS, delay_ms)):
+            delivery = read_delivery(to_record(message))
+            record = delivery.record
+            found.append((record.topic, record.partition, record.offset, delivery.attempt.number))
+    return found
+
+
+def letters(system: WholeSystem) -> int:
+    return len(system.topics.records(dlq_topic(PAYMENTS)))
+
+
+def main() -> None:
+    """Print what a minute costs; ends with 1 when it is more than promised."""
+    directory = Path(tempfile.mkdtemp())
+    system = WholeSystem(directory)
+    try:
+        system.wait_until_it_stays_up()
+        began = time.monotonic()
+        orders = place(system, CAPACITY_ORDERS, rate=1_000.0)
+        until(lambda: confirmed(system, orders) == len(orders), END_S, "the system's capacity")
+        capacity = len(orders) / (time.monotonic() - began)
+        rate = SHARE * capacity
+        cost = outage(system, OUTAGE_S, rate, int(rate * (OUTAGE_S + 10)))
+        print(f"capacity {capacity:.0f} orders/s; {msgspec.json.encode(cost).decode()}")  # noqa: T201
+        if not cost.is_as_promised:
+            sys.exit(1)
+    finally:
+        system.end()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
