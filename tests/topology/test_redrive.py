@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.errors import PermanentError, TransientError
+from app.streaming import projection
 from app.streaming.driver import Driver
 from app.streaming.errors import KeyMismatchError
 from app.streaming.record import Output
@@ -263,3 +264,33 @@ def test_a_stranger_in_the_redrive_topic_is_a_dead_letter(driver: Driver) -> Non
     driver.run()
     assert [letter.value for letter in driver.records(DLQ)] == [b"garbage"]
     assert told(driver, "k") == ("a",)
+
+
+def test_a_letter_from_behind_a_former_head_is_returned(driver: Driver, faults: Faults) -> None:
+    """Though its sequence is just what the key waits for."""
+    for head in ("a", "A"):
+        faults.left = {head: 1}
+        send(driver, "k", head, "b", "c", "d", "e")
+        driver.run()
+        for letter in letters(driver)[-3:] if head == "a" else letters(driver)[-3:-2]:
+            send_back(driver, letter)
+        driver.run()
+    former = letters(driver)[1]
+    assert (text_of(former), former.sequence) == ("d", 3)
+    send_back(driver, former)
+    driver.run()
+    assert outcomes(driver)[-1] == ("d", "returned")
+    assert told(driver, "k") == ("a", "b", "c", "d", "e", "A", "b", "c")
+
+
+def test_a_key_goes_on_draining_after_a_crash(driver: Driver, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "DRAIN_STEP", 1)
+    faults.left = {"a": 1}
+    send(driver, "k", "a", "b", "c")
+    driver.run()
+    send_back(driver, letters(driver)[0])
+    driver.step()
+    assert told(driver, "k") == ("a", "b")
+    driver.crash()
+    driver.run()
+    assert told(driver, "k") == ("a", "b", "c")
