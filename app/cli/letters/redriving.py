@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from app.cli.letters.asking import AsJson, chosen, opened, print_json
+from app.cli.letters.parked import Task, parked
 from app.cli.options import printable
 from app.config import load
 from app.deadletters import audit, planned, reading, runs
@@ -99,11 +100,10 @@ def discard(
 
 def _carry_out(desk: FilledDesk, order: Order, edits: Mapping[str, Letter], dry_run: bool, as_json: bool) -> None:
     run, letters, left_out = runs.freeze(desk.connection, order, edits)
-    if dry_run and as_json:
-        print_json(planned.plan(run, letters, left_out, edits))
-    elif not as_json:
+    if not as_json:
         _show_plan(run, letters, left_out)
     if dry_run:
+        _show_parked(planned.plan(run, letters, left_out, edits), parked(load(), letters), as_json)
         return
     _run(desk, run, as_json)
 
@@ -162,6 +162,17 @@ def _confirmed(question: str) -> bool:
         return typer.confirm(question, err=True)
     except typer.Abort:  # nobody is there to answer
         return False
+
+
+def _show_parked(plan: Mapping[str, object], tasks: Mapping[Task, int | None], as_json: bool) -> None:
+    told = [{"group": group, "partition": number, "parked": count} for (group, number), count in tasks.items()]
+    if as_json:
+        print_json({**plan, "tasks": told})
+        return
+    silent, count = sum(one is None for one in tasks.values()), sum(one or 0 for one in tasks.values())
+    typer.echo(
+        f"parked behind dead heads in the {len(tasks)} tasks of these: {count} records; {silent} tasks are silent"
+    )
 
 
 def _show_plan(run: Run, letters: Sequence[Chosen], left_out: Sequence[LeftOut]) -> None:
