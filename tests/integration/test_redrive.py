@@ -32,7 +32,9 @@ def post(kafka: str, make_topics: MakeTopics, unique: Callable[[str], str]) -> P
     return Post(kafka, unique("orderflow-redrive"), make_topics)
 
 
-def frozen(desk: FilledDesk, asked: Filter | None = None, edits: Mapping[str, Letter] | None = None, **more: object) -> Run:
+def frozen(
+    desk: FilledDesk, asked: Filter | None = None, edits: Mapping[str, Letter] | None = None, **more: object
+) -> Run:
     order = Order(**{"asked": asked or Filter(), "action": "redrive", "who": "op", "rate": 500} | more)  # type: ignore[arg-type]
     return runs.freeze(desk.connection, order, edits or {})[0]
 
