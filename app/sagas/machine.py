@@ -66,11 +66,15 @@ def _reply(turn: Turn, reply: Reply) -> None:
     if meaning is None:
         return
     index, kind, outcome = meaning
+    error = reply.error or reply.name
     if outcome == "failed":
-        if _is_answer(turn, index, kind, reply):
-            _try_again(turn, index, kind, reply.error or reply.name)
+        if turn.state(index, kind) == "asked" and _is_answer(turn, index, kind, reply):
+            _try_again(turn, index, kind, error)
+    elif outcome == "refused" and (kind == "undo" or index > turn.definition.pivot):
+        if turn.state(index, kind) in UNDER_WAY and _is_answer(turn, index, kind, reply):
+            _give_up(turn, index, kind, error)
     elif outcome == "refused":
-        _refused(turn, index, kind, reply.error or reply.name)
+        _refused(turn, index, error)
     elif kind == "do":
         _done(turn, index)
     else:
@@ -78,10 +82,9 @@ def _reply(turn: Turn, reply: Reply) -> None:
 
 
 def _is_answer(turn: Turn, index: int, kind: Kind, reply: Reply) -> bool:
-    """Whether it answers the attempt that is under way: a failure of an earlier one is known already."""
-    progress = turn.instance.steps[index].progress(kind)
+    """Whether it answers the newest attempt: what became of an earlier one is known already."""
     step = turn.definition.steps[index].name
-    return progress.state == "asked" and reply.answers == command_id(turn.instance, step, kind, progress.attempts)
+    return reply.answers == command_id(turn.instance, step, kind, turn.instance.steps[index].progress(kind).attempts)
 
 
 def _done(turn: Turn, index: int) -> None:
@@ -104,14 +107,10 @@ def _undone(turn: Turn, index: int) -> None:
         undo_next(turn)
 
 
-def _refused(turn: Turn, index: int, kind: Kind, error: str) -> None:
-    state = turn.state(index, kind)
-    in_doubt = state == "failed" and kind == "do" and index == turn.definition.pivot
-    if state not in UNDER_WAY and not in_doubt:
-        return
-    if kind == "undo" or index > turn.definition.pivot:
-        _give_up(turn, index, kind, error)
-    else:
+def _refused(turn: Turn, index: int, error: str) -> None:
+    """Whichever attempt it answers, the step was not done: the saga goes back, also from a pivot that was in doubt."""
+    state = turn.state(index, "do")
+    if state in UNDER_WAY or (state == "failed" and index == turn.definition.pivot):
         turn.note(index, "do", "refused", error)
         compensate(turn, f"{turn.definition.steps[index].name}: {error}")
 

@@ -25,11 +25,14 @@ class Saga:
         assert begun.instance is not None
         self.instance: Instance = begun.instance
         self.commands: list[str] = []
+        self.asked = ""
         self._take(begun)
 
     def tell(self, *names: str) -> "Saga":
         for name in names:
-            self._take(machine.proceed(FULFILMENT_V1, self.instance, Reply(name, f"id of {name}", "", "no"), NOW))
+            self._take(
+                machine.proceed(FULFILMENT_V1, self.instance, Reply(name, f"id of {name}", self.asked, "no"), NOW)
+            )
         return self
 
     def cancel(self) -> "Saga":
@@ -40,6 +43,7 @@ class Saga:
         self.instance = transition.instance or self.instance
         if transition.command is not None:
             self.commands.append(transition.command.name)
+            self.asked = transition.command.id
 
 
 def test_every_command_and_decision_is_asked_for_and_every_reply_is_expected() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.sagas.instance import Action, Transition
+from app.sagas.instance import Action, Reply, Transition
 from app.sagas.operations import MAX_OPERATIONS, NotFailedError, PivotSkippedError, UnknownStepError
 from tests.unit.saga_trip import Trip, before_pay, forward_failed, undoing_failed
 
@@ -69,3 +69,12 @@ def test_a_saga_remembers_a_bounded_number_of_operations() -> None:
         trip.operate("retry", "flight", f"operation {number}")
         trip.reply("free-flight:refused")
     assert len(trip.instance.operations) == MAX_OPERATIONS
+
+
+def test_a_refusal_of_an_earlier_attempt_that_comes_again_is_none_of_the_retry() -> None:
+    trip = before_pay().replies("pay:refused")
+    assert trip.command is not None
+    refusal = Reply("free-flight:refused", "reply", trip.command.id, "no")
+    trip.take(refusal)
+    trip.replies("free-hotel:done").operate("retry", "flight")
+    assert trip.take(refusal) == Transition()

@@ -87,7 +87,7 @@ def heed_obsolete_timers(patch: Patch) -> None:
 
 def count_a_repeated_failure_again(patch: Patch) -> None:
     def is_answer(turn: Turn, index: int, kind: Kind, reply: Reply) -> bool:
-        return turn.state(index, kind) == "asked"
+        return True
 
     patch.setattr(machine, "_is_answer", is_answer)
 
