@@ -20,7 +20,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoidCharges(msgspec.Struct, frozen=True, kw_only=True):
-    """Answered with what each key that had been charged gave back, now or when it was voided before."""
+    """Gives back what is charged or held. Answered `Refunds`, with what each key that had been charged gave back, now
+    or when it was voided before; or `Refused`, for a single key."""
 
     order_id: str
     order_versions: tuple[int, ...]
@@ -28,6 +29,32 @@ class VoidCharges(msgspec.Struct, frozen=True, kw_only=True):
 
 class Charged(msgspec.Struct, frozen=True):
     payment_id: str
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Sets the amount aside, to be captured or voided. Answered `Held`, `Refused` or `Voided`."""
+
+    order_id: str
+    order_version: int
+    customer_id: str
+    currency: str
+    amount_minor: int
+
+
+class Held(msgspec.Struct, frozen=True):
+    payment_id: str
+
+
+class Capture(msgspec.Struct, frozen=True, kw_only=True):
+    """Charges what is held. Answered `Captured`, or `Refused` when it cannot be had any more."""
+
+    order_id: str
+    order_version: int
+
+
+class Captured(msgspec.Struct, frozen=True):
+    currency: str
+    amount_minor: int
 
 
 class Refund(msgspec.Struct, frozen=True):

@@ -1,14 +1,20 @@
-"""Reserves the lines of each paid version of an order; releases them when it is cancelled."""
+"""Reserves the lines of each paid version of an order; releases them when it is cancelled, or a saga says so."""
 
+from msgspec.structs import replace
+
+from app.domain import requests
 from app.domain.calls import Refused, Released, ReleaseStock, Reserve, Reserved, Voided
 from app.domain.events import (
+    Answer,
     Event,
+    Fulfilment,
     Micros,
     OrderCancelled,
     PaymentCompleted,
     StockRejected,
     StockReleased,
     StockReserved,
+    StockVoided,
 )
 from app.domain.service import (
     UNAVAILABLE,
@@ -17,8 +23,11 @@ from app.domain.service import (
     answer_envelope,
     ask_undo,
     done,
+    is_orchestrated,
+    is_told,
     not_done,
     seen,
+    tell,
     unanswered,
     undone,
 )
@@ -32,6 +41,9 @@ class ReservationRow(ServiceRow, frozen=True, array_like=True, gc=False):
     """The reservations of one order."""
 
     payments: int = 0  # newest version seen of its payments
+    commands: int = 0  # and of the saga's commands
+    orchestrated: bool = False
+    told: tuple[str, ...] = ()
 
 
 def begin(row: ReservationRow | None, cause: Event | Timer, now: Micros) -> Step[ReservationRow]:
@@ -39,51 +51,70 @@ def begin(row: ReservationRow | None, cause: Event | Timer, now: Micros) -> Step
     if not isinstance(cause, Timer) and not is_new(known, cause):
         return Step()
     match cause:
+        case OrderCancelled() if known.orchestrated:
+            return Step(row=_seen(known, cause))
         case Timer() | OrderCancelled():
             return ask_undo(known, cause, ReleaseStock)
         case PaymentCompleted(fulfilment="choreography") if not known.cancelled:
             return Step(call=_reserve(cause))
+        case requests.ReserveStock() if not is_told(known, StockReserved):
+            return Step(call=_reserve(cause))
+        case requests.ReleaseStock() if not is_told(known, StockReleased, StockVoided):
+            return Step(call=ReleaseStock(order_id=cause.order_id, order_versions=(cause.order_version,)))
         case _:
-            return Step(row=seen(known, cause))
+            return Step(row=_seen(known, cause))
 
 
 def conclude(
     row: ReservationRow | None, cause: Event | Timer, call: object, answer: object, now: Micros
 ) -> Step[ReservationRow]:
-    known = seen(row or ReservationRow(), cause)
+    known = _seen(row or ReservationRow(), cause)
     match cause, call, answer:
         case PaymentCompleted(), Reserve(), Reserved():
-            return done(known, _reserved(known, cause, now))
+            return done(known, _reserved(known, cause, cause.fulfilment, now))
+        case requests.ReserveStock(), Reserve(), Reserved():
+            return tell(known, _reserved(known, cause, "orchestration", now))
         case _, Reserve(), Refused(reason=reason, sku=sku):
             return not_done(known, _rejected(known, cause, call, reason, now, sku=sku))
         case _, Reserve(), Voided():
             return not_done(known, _rejected(known, cause, call, VOIDED, now))
+        case requests.ReleaseStock(), ReleaseStock(), Released(order_versions=order_versions):
+            kind: type[Answer] = StockReleased if order_versions else StockVoided
+            return tell(known, kind(**answer_envelope(kind, known, cause, cause.order_version, now)))
         case _, ReleaseStock(), Released(order_versions=order_versions):
             return undone(known, call.order_versions, _released(known, cause, order_versions, now))
     raise TypeError(f"{type(answer).__name__} does not answer {type(call).__name__}")
 
 
 def exhausted(row: ReservationRow | None, cause: Event | Timer, call: object, now: Micros) -> Step[ReservationRow]:
-    known = seen(row or ReservationRow(), cause)
+    known = _seen(row or ReservationRow(), cause)
     match call:
         case Reserve(order_version=order_version):
             rejected = _rejected(known, cause, call, UNAVAILABLE, now)
             return unanswered(known, cause, (order_version,), RELEASE, now, rejected)
+        case ReleaseStock() if isinstance(cause, requests.ServiceCommand):
+            return Step(row=known)  # the saga has its own timeout, and asks again
         case ReleaseStock(order_versions=order_versions):
             return unanswered(known, cause, order_versions, RELEASE, now)
     raise TypeError(f"{type(call).__name__} is no call of inventory")
 
 
-def _reserve(cause: PaymentCompleted) -> Reserve:
+def _seen(row: ReservationRow, cause: Event | Timer) -> ReservationRow:
+    return replace(seen(row, cause), orchestrated=is_orchestrated(row, cause))
+
+
+def _reserve(cause: PaymentCompleted | requests.ReserveStock) -> Reserve:
     return Reserve(order_id=cause.order_id, order_version=cause.order_version, items=cause.items)
 
 
-def _reserved(row: ReservationRow, cause: PaymentCompleted, now: Micros) -> StockReserved:
+def _reserved(
+    row: ReservationRow, cause: PaymentCompleted | requests.ReserveStock, fulfilment: Fulfilment, now: Micros
+) -> StockReserved:
     return StockReserved(
         **answer_envelope(StockReserved, row, cause, cause.order_version, now),
         customer_id=cause.customer_id,
         items=cause.items,
-        fulfilment=cause.fulfilment,
+        fulfilment=fulfilment,
     )
 
 

@@ -1,26 +1,51 @@
-"""Charges each version of an order; refunds what a cancel leaves charged."""
+"""Charges each version of an order; refunds what a cancel leaves charged. Holds, captures or releases for a saga."""
 
-from app.domain.calls import Charge, Charged, Refund, Refunds, Refused, VoidCharges, Voided
+from msgspec.structs import replace
+
+from app.domain.calls import (
+    Capture,
+    Captured,
+    Charge,
+    Charged,
+    Held,
+    Hold,
+    Refund,
+    Refunds,
+    Refused,
+    VoidCharges,
+    Voided,
+)
 from app.domain.events import (
+    Answer,
     Event,
     Item,
     ItemAdded,
     Micros,
     OrderCancelled,
     OrderCreated,
+    PaymentCaptured,
+    PaymentCaptureRefused,
     PaymentCompleted,
     PaymentFailed,
     PaymentRefunded,
+    PaymentReleased,
+    PaymentReleaseRefused,
+    PaymentReserved,
 )
+from app.domain.requests import CapturePayment, ReleasePayment, ReservePayment, ServiceCommand
 from app.domain.service import (
     UNAVAILABLE,
     VOIDED,
+    AnswerEnvelope,
     ServiceRow,
     answer_envelope,
     ask_undo,
     done,
+    is_orchestrated,
+    is_told,
     not_done,
     seen,
+    tell,
     unanswered,
     undone,
 )
@@ -33,45 +58,102 @@ VOID = "void"
 class PaymentRow(ServiceRow, frozen=True, array_like=True, gc=False):
     """The charges of one order."""
 
+    commands: int = 0  # newest version seen of the saga's commands
+    orchestrated: bool = False
+    told: tuple[str, ...] = ()
+
 
 def begin(row: PaymentRow | None, cause: Event | Timer, now: Micros) -> Step[PaymentRow]:
     known = row or PaymentRow()
     if not isinstance(cause, Timer) and not is_new(known, cause):
         return Step()
     match cause:
+        case OrderCancelled() if known.orchestrated:
+            return Step(row=_seen(known, cause))
         case Timer() | OrderCancelled():
             return ask_undo(known, cause, VoidCharges)
         case OrderCreated(fulfilment="choreography") | ItemAdded(fulfilment="choreography"):
             return Step(call=_charge(cause))
+        case ServiceCommand():
+            return _obey(known, cause)
         case _:
-            return Step(row=seen(known, cause))
+            return Step(row=_seen(known, cause))
 
 
 def conclude(
     row: PaymentRow | None, cause: Event | Timer, call: object, answer: object, now: Micros
 ) -> Step[PaymentRow]:
-    known = seen(row or PaymentRow(), cause)
+    known = _seen(row or PaymentRow(), cause)
     match cause, call, answer:
         case OrderCreated() | ItemAdded(), Charge(), Charged():
             return done(known, _completed(known, cause, call, now))
-        case _, Charge(), Refused(reason=reason):
+        case _, Charge() | Hold(), Refused(reason=reason):
             return not_done(known, _failed(known, cause, call, reason, now))
-        case _, Charge(), Voided():
+        case _, Charge() | Hold(), Voided():
             return not_done(known, _failed(known, cause, call, VOIDED, now))
+        case ServiceCommand(), _, _:
+            return tell(known, _answer(known, cause, call, answer, now))
         case _, VoidCharges(), Refunds(refunds=refunds):
             return undone(known, call.order_versions, _refunded(known, cause, refunds, now))
     raise TypeError(f"{type(answer).__name__} does not answer {type(call).__name__}")
 
 
 def exhausted(row: PaymentRow | None, cause: Event | Timer, call: object, now: Micros) -> Step[PaymentRow]:
-    known = seen(row or PaymentRow(), cause)
+    known = _seen(row or PaymentRow(), cause)
     match call:
-        case Charge(order_version=order_version):
+        case Charge(order_version=order_version) | Hold(order_version=order_version):
             failed = _failed(known, cause, call, UNAVAILABLE, now)
             return unanswered(known, cause, (order_version,), VOID, now, failed)
+        case VoidCharges() | Capture() if isinstance(cause, ServiceCommand):
+            return Step(row=known)  # the saga has its own timeout, and asks again
         case VoidCharges(order_versions=order_versions):
             return unanswered(known, cause, order_versions, VOID, now)
     raise TypeError(f"{type(call).__name__} is no call of payments")
+
+
+def _seen(row: PaymentRow, cause: Event | Timer) -> PaymentRow:
+    return replace(seen(row, cause), orchestrated=is_orchestrated(row, cause))
+
+
+def _obey(row: PaymentRow, cause: ServiceCommand) -> Step[PaymentRow]:
+    """The call that the command asks for, unless it was answered before."""
+    match cause:
+        case ReservePayment() if not is_told(row, PaymentReserved):
+            return Step(
+                call=Hold(
+                    order_id=cause.order_id,
+                    order_version=cause.order_version,
+                    customer_id=cause.customer_id,
+                    currency=cause.currency,
+                    amount_minor=cause.amount_minor,
+                )
+            )
+        case CapturePayment() if not is_told(row, PaymentCaptured):
+            return Step(call=Capture(order_id=cause.order_id, order_version=cause.order_version))
+        case ReleasePayment() if not is_told(row, PaymentReleased):
+            return Step(call=VoidCharges(order_id=cause.order_id, order_versions=(cause.order_version,)))
+        case _:
+            return Step(row=_seen(row, cause))
+
+
+def _answer(row: PaymentRow, cause: ServiceCommand, call: object, answer: object, now: Micros) -> Answer:
+    def kind(of: type[Answer]) -> AnswerEnvelope:
+        return answer_envelope(of, row, cause, cause.order_version, now)
+
+    match cause, answer:
+        case ReservePayment(), Held():
+            held = kind(PaymentReserved)
+            return PaymentReserved(**held, currency=cause.currency, amount_minor=cause.amount_minor)
+        case CapturePayment(), Captured():
+            captured = kind(PaymentCaptured)
+            return PaymentCaptured(**captured, currency=answer.currency, amount_minor=answer.amount_minor)
+        case CapturePayment(), Refused(reason=reason):
+            return PaymentCaptureRefused(**kind(PaymentCaptureRefused), reason=reason)
+        case ReleasePayment(), Refunds():
+            return PaymentReleased(**kind(PaymentReleased))
+        case ReleasePayment(), Refused(reason=reason):
+            return PaymentReleaseRefused(**kind(PaymentReleaseRefused), reason=reason)
+    raise TypeError(f"{type(answer).__name__} does not answer {type(call).__name__}")
 
 
 def _items(cause: OrderCreated | ItemAdded) -> tuple[Item, ...]:
@@ -99,7 +181,7 @@ def _completed(row: PaymentRow, cause: OrderCreated | ItemAdded, call: Charge, n
     )
 
 
-def _failed(row: PaymentRow, cause: Event | Timer, call: Charge, reason: str, now: Micros) -> PaymentFailed:
+def _failed(row: PaymentRow, cause: Event | Timer, call: Charge | Hold, reason: str, now: Micros) -> PaymentFailed:
     return PaymentFailed(
         **answer_envelope(PaymentFailed, row, cause, call.order_version, now),
         currency=call.currency,

@@ -51,6 +51,6 @@ class CancelDelivery(ServiceCommand, frozen=True, kw_only=True, gc=False):
     """Answered `DeliveryCancelled` or, when none was scheduled, `DeliveryVoided`."""
 
 
-TO_PAYMENTS: tuple[type[Event], ...] = (ReservePayment, CapturePayment, ReleasePayment)
-TO_INVENTORY: tuple[type[Event], ...] = (ReserveStock, ReleaseStock)
-TO_SHIPPING: tuple[type[Event], ...] = (ScheduleDelivery, CancelDelivery)
+TO_PAYMENTS: tuple[type[ServiceCommand], ...] = (ReservePayment, CapturePayment, ReleasePayment)
+TO_INVENTORY: tuple[type[ServiceCommand], ...] = (ReserveStock, ReleaseStock)
+TO_SHIPPING: tuple[type[ServiceCommand], ...] = (ScheduleDelivery, CancelDelivery)

@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.domain.events import Answer, Event, Micros, OrderCancelled
+from app.domain.events import Answer, Event, Micros, OrderCancelled, OrderCreated
+from app.domain.requests import ServiceCommand
 from app.domain.step import Step, Timer
 from app.domain.streams import Envelope, envelope, noted, origin, timer_after
 
@@ -36,6 +37,18 @@ class AnswerEnvelope(Envelope):
     order_version: int
 
 
+class Commanded(Protocol):
+    """What a row tells of an orchestrated order: the names of the answers that the saga has had."""
+
+    @property
+    def orchestrated(self) -> bool: ...
+    @property
+    def told(self) -> tuple[str, ...]: ...
+
+
+CommandedT = TypeVar("CommandedT", bound=Commanded)
+
+
 class UndoCall(Protocol):
     def __call__(self, *, order_id: str, order_versions: tuple[int, ...]) -> object: ...
 
@@ -59,6 +72,24 @@ def answer_envelope(
 def seen(row: RowT, cause: Event | Timer) -> RowT:
     """The row after it has learned of the cause."""
     return replace(noted(row, cause), cancelled=row.cancelled or isinstance(cause, OrderCancelled))
+
+
+def is_orchestrated(row: Commanded, cause: Event | Timer) -> bool:
+    """Whether the saga, and nobody else, says what is done and undone for this order."""
+    created = isinstance(cause, OrderCreated) and cause.fulfilment == "orchestration"
+    return row.orchestrated or created or isinstance(cause, ServiceCommand)
+
+
+def is_told(row: Commanded, *answers: type[Answer]) -> bool:
+    """Whether one of these answers was given: it is in the topic for the saga to read, however often it asks."""
+    return any(answer.__name__ in row.told for answer in answers)
+
+
+def tell(row: CommandedT, event: Answer) -> Step[CommandedT]:
+    """Answers a command of the saga."""
+    told = (*row.told, type(event).__name__)
+    after = replace(row, emitted=event.version, told=told)  # type: ignore[type-var]  # rows are Structs
+    return Step(row=after, events=(event,))
 
 
 def done(row: RowT, event: Answer) -> Step[RowT]:

@@ -1,4 +1,4 @@
-"""Schedules one delivery of an order when its first version is reserved; cancels it with the order."""
+"""Schedules one delivery of an order when its first version is reserved; cancels it with the order, or for a saga."""
 
 from msgspec.structs import replace
 
@@ -15,11 +15,13 @@ from app.domain.events import (
     DeliveryCancelled,
     DeliveryRejected,
     DeliveryScheduled,
+    DeliveryVoided,
     Event,
     Micros,
     OrderCancelled,
     StockReserved,
 )
+from app.domain.requests import CancelDelivery, ScheduleDelivery, ServiceCommand
 from app.domain.service import (
     UNAVAILABLE,
     VOIDED,
@@ -27,8 +29,11 @@ from app.domain.service import (
     answer_envelope,
     ask_undo,
     done,
+    is_orchestrated,
+    is_told,
     not_done,
     seen,
+    tell,
     unanswered,
     undone,
 )
@@ -43,6 +48,9 @@ class DeliveryRow(ServiceRow, frozen=True, array_like=True, gc=False):
 
     inventory: int = 0  # newest version seen of its reservations
     requested: bool = False  # its first version was reserved; later ones travel with it
+    commands: int = 0  # newest version seen of the saga's commands
+    orchestrated: bool = False
+    told: tuple[str, ...] = ()
 
 
 def begin(row: DeliveryRow | None, cause: Event | Timer, now: Micros) -> Step[DeliveryRow]:
@@ -50,10 +58,16 @@ def begin(row: DeliveryRow | None, cause: Event | Timer, now: Micros) -> Step[De
     if not isinstance(cause, Timer) and not is_new(known, cause):
         return Step()
     match cause:
+        case OrderCancelled() if known.orchestrated:
+            return Step(row=_seen(known, cause))
         case Timer() | OrderCancelled():
             return ask_undo(known, cause, CancelDeliveries)
         case StockReserved() if _asks(cause) and not known.requested and not known.cancelled:
             return Step(call=_schedule(cause))
+        case ScheduleDelivery() if not is_told(known, DeliveryScheduled):
+            return Step(call=_schedule(cause))
+        case CancelDelivery() if not is_told(known, DeliveryCancelled, DeliveryVoided):
+            return Step(call=CancelDeliveries(order_id=cause.order_id, order_versions=(cause.order_version,)))
         case _:
             return Step(row=_seen(known, cause))
 
@@ -65,11 +79,14 @@ def conclude(
     match call, answer:
         case Schedule(), Scheduled(delivery_id=delivery_id):
             envelope = answer_envelope(DeliveryScheduled, known, cause, call.order_version, now)
-            return done(known, DeliveryScheduled(**envelope, delivery_id=delivery_id))
+            scheduled = DeliveryScheduled(**envelope, delivery_id=delivery_id)
+            return tell(known, scheduled) if known.orchestrated else done(known, scheduled)
         case Schedule(), Refused(reason=reason):
             return not_done(known, _rejected(known, cause, call, reason, now))
         case Schedule(), Voided():
             return not_done(known, _rejected(known, cause, call, VOIDED, now))
+        case CancelDeliveries(), CancelledDeliveries(deliveries=deliveries) if isinstance(cause, ServiceCommand):
+            return tell(known, _answer(known, cause, deliveries, now))
         case CancelDeliveries(), CancelledDeliveries(deliveries=deliveries):
             return undone(known, call.order_versions, _cancelled(known, cause, deliveries, now))
     raise TypeError(f"{type(answer).__name__} does not answer {type(call).__name__}")
@@ -81,6 +98,8 @@ def exhausted(row: DeliveryRow | None, cause: Event | Timer, call: object, now: 
         case Schedule(order_version=order_version):
             rejected = _rejected(known, cause, call, UNAVAILABLE, now)
             return unanswered(known, cause, (order_version,), CANCEL, now, rejected)
+        case CancelDeliveries() if isinstance(cause, ServiceCommand):
+            return Step(row=known)  # the saga has its own timeout, and asks again
         case CancelDeliveries(order_versions=order_versions):
             return unanswered(known, cause, order_versions, CANCEL, now)
     raise TypeError(f"{type(call).__name__} is no call of shipping")
@@ -91,10 +110,19 @@ def _asks(cause: Event | Timer) -> bool:
 
 
 def _seen(row: DeliveryRow, cause: Event | Timer) -> DeliveryRow:
-    return replace(seen(row, cause), requested=row.requested or _asks(cause))
+    return replace(seen(row, cause), requested=row.requested or _asks(cause), orchestrated=is_orchestrated(row, cause))
 
 
-def _schedule(cause: StockReserved) -> Schedule:
+def _answer(
+    row: DeliveryRow, cause: ServiceCommand, deliveries: tuple[CancelledDelivery, ...], now: Micros
+) -> DeliveryCancelled | DeliveryVoided:
+    if not deliveries:
+        return DeliveryVoided(**answer_envelope(DeliveryVoided, row, cause, cause.order_version, now))
+    envelope = answer_envelope(DeliveryCancelled, row, cause, cause.order_version, now)
+    return DeliveryCancelled(**envelope, delivery_id=deliveries[0].delivery_id)
+
+
+def _schedule(cause: StockReserved | ScheduleDelivery) -> Schedule:
     return Schedule(order_id=cause.order_id, order_version=cause.order_version, customer_id=cause.customer_id)
 
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from app.domain.events import Event, Micros
+from app.sagas.instance import Failure
 
 RowT = TypeVar("RowT")
 
@@ -29,12 +30,17 @@ class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Step(msgspec.Struct, Generic[RowT], frozen=True):
-    """`row` replaces the stored one (None: unchanged); `events` are emitted; `timers` are set; `call` is to be made."""
+    """`row` replaces the stored one (None: unchanged); `events` are emitted; `timers` are set; `call` is to be made.
+
+    `revoked` names timers of the row that are deleted; `failures` are told to an operator.
+    """
 
     row: RowT | None = None
     events: tuple[Event, ...] = ()
     timers: tuple[Timer, ...] = ()
     call: object | None = None
+    revoked: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 def caused_id(causation_id: str, name: str) -> str:

@@ -6,16 +6,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.events import INVENTORY, ORDERS, PAYMENTS, SHIPPING, Event, Micros
+from app.domain.requests import TO_INVENTORY, TO_PAYMENTS, TO_SHIPPING
 from app.domain.step import Timer, caused_id
 from app.errors import PermanentError
 
 RowT = TypeVar("RowT", bound=Struct)
 
-_FIELDS: dict[type[Event], str] = {
-    kind: field
-    for field, kinds in {"orders": ORDERS, "payments": PAYMENTS, "inventory": INVENTORY, "shipping": SHIPPING}.items()
-    for kind in kinds
+_STREAMS: dict[str, tuple[type[Event], ...]] = {
+    "orders": ORDERS,
+    "payments": PAYMENTS,
+    "inventory": INVENTORY,
+    "shipping": SHIPPING,
+    "commands": (*TO_PAYMENTS, *TO_INVENTORY, *TO_SHIPPING),  # each service has a stream of them
 }
+_FIELDS = {kind: field for field, kinds in _STREAMS.items() for kind in kinds}
 
 
 class VersionGapError(PermanentError):
@@ -43,7 +47,7 @@ def is_next(seen: int, event: Event) -> bool:
 
 
 def is_new(row: Struct, cause: Event) -> bool:
-    """Whether a row that notes versions in `orders`, `payments`, `inventory`, `shipping` has yet to see the event."""
+    """Whether a row that notes the versions of streams in fields named after them has yet to see the event."""
     return is_next(getattr(row, _FIELDS[type(cause)]), cause)
 
 

@@ -1,4 +1,4 @@
-"""A whole choreography of one order in memory: the rules, on fake parties, in a random order of delivery."""
+"""All rules around one order in memory, on fake parties, in a random order of delivery. It may be of either kind."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -8,11 +8,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from app.domain import fulfilment, inventory, orders, payments, shipping
+from app.domain import fulfilment, inventory, orchestration, orders, payments, requests, shipping
 from app.domain.events import (
+    INVENTORY,
+    PAYMENTS,
+    SHIPPING,
     DeliveryCancelled,
     DeliveryScheduled,
     Event,
+    Fulfilment,
     Item,
     PaymentCompleted,
     PaymentRefunded,
@@ -20,16 +24,26 @@ from app.domain.events import (
     StockReserved,
 )
 from app.domain.step import Step, Timer
+from app.sagas.instance import Failure
 from tests.unit.order_events import CUSTOMER_ID, NOW, ORDER_ID, items
 from tests.unit.parties import Fate, UnansweredError, World
 
 READS: dict[ModuleType, tuple[str, ...]] = {
-    payments: ("orders",),
-    inventory: ("payments", "orders"),
-    shipping: ("inventory", "orders"),
+    payments: ("orders", "to_payments"),
+    inventory: ("payments", "orders", "to_inventory"),
+    shipping: ("inventory", "orders", "to_shipping"),
     fulfilment: ("orders", "payments", "inventory", "shipping"),
+    orchestration: ("orders", "payments", "inventory", "shipping"),
 }
-WRITES = {payments: "payments", inventory: "inventory", shipping: "shipping"}
+TOPICS: dict[str, tuple[type[Event], ...]] = {
+    "payments": PAYMENTS,
+    "inventory": INVENTORY,
+    "shipping": SHIPPING,
+    "to_payments": requests.TO_PAYMENTS,
+    "to_inventory": requests.TO_INVENTORY,
+    "to_shipping": requests.TO_SHIPPING,
+}
+WRITTEN_TO = {kind: topic for topic, kinds in TOPICS.items() for kind in kinds}
 
 
 def react(
@@ -64,14 +78,11 @@ class Choreography:
 
     def __init__(self, random: Random, faults: int) -> None:
         self._random, self._faults = random, faults
+        self._hurry = random.choice([0.02, 0.1, 1.0])  # how often a timer fires before what waits was read
         self.now = NOW
         self.world = World(self._fate)
-        self.topics: dict[str, list[Event]] = {
-            "orders": self.world.store,
-            "payments": [],
-            "inventory": [],
-            "shipping": [],
-        }
+        self.topics: dict[str, list[Event]] = {"orders": self.world.store, **{topic: [] for topic in TOPICS}}
+        self.failures: list[Failure] = []
         self.rows: dict[ModuleType, Any] = {}
         self.timers: dict[tuple[ModuleType, str], Timer] = {}
         self._positions = {(rules, topic): 0 for rules, topics in READS.items() for topic in topics}
@@ -87,7 +98,7 @@ class Choreography:
     def redeliver(self) -> list[Step[Any]]:
         """The steps that follow when every service reads every event once more."""
         return [
-            rules.begin(self.rows[rules], event, self.now)
+            rules.begin(self.rows.get(rules), event, self.now)
             for rules, topic in self._positions
             for event in self.topics[topic]
         ]
@@ -95,6 +106,8 @@ class Choreography:
     def _moves(self) -> list[Callable[[], None]]:
         unread = [at for at, position in self._positions.items() if position < len(self.topics[at[1]])]
         deliveries: list[Callable[[], None]] = [partial(self._deliver, *at) for at in unread]
+        if deliveries and self._random.random() >= self._hurry:
+            return deliveries
         return deliveries + [partial(self._fire, at) for at in self.timers]
 
     def _deliver(self, rules: ModuleType, topic: str) -> None:
@@ -117,8 +130,11 @@ class Choreography:
             return False
         if step.row is not None:
             self.rows[rules] = step.row
-        if step.events:
-            self.topics[WRITES[rules]].extend(step.events)
+        for event in step.events:
+            self.topics[WRITTEN_TO[type(event)]].append(event)
+        self.failures += step.failures
+        for name in step.revoked:
+            self.timers.pop((rules, name), None)
         self.timers.update({(rules, timer.name): timer for timer in step.timers})
         return True
 
@@ -131,22 +147,48 @@ class Choreography:
         return fails
 
 
-def choreograph(random: Random, faults: int, lines: list[Item], *, cancel: bool) -> Choreography:
-    """One order of the first line; the others are added while the services are at work, then perhaps a cancel."""
+def orchestrate(random: Random, faults: int, lines: list[Item], *, cancel: bool) -> Choreography:
+    """One order of all lines, then perhaps a cancel."""
+    create = order_of(lines, "orchestration")
+    return _run(random, faults, create, [CANCEL] if cancel else [])
+
+
+CANCEL = orders.CancelOrder(order_id=ORDER_ID, reason="changed my mind")
+
+
+def order_of(lines: list[Item], kind: Fulfilment) -> orders.CreateOrder:
+    return orders.CreateOrder(
+        order_id=ORDER_ID, customer_id=CUSTOMER_ID, currency="GBP", items=tuple(lines), fulfilment=kind
+    )
+
+
+def _run(random: Random, faults: int, create: orders.CreateOrder, commands: list[orders.Command]) -> Choreography:
     system = Choreography(random, faults)
-    create = orders.CreateOrder(order_id=ORDER_ID, customer_id=CUSTOMER_ID, currency="GBP", items=(lines[0],))
-    commands: list[orders.Command] = [orders.AddItem(order_id=ORDER_ID, item=line) for line in lines[1:]]
-    if cancel:
-        commands.append(orders.CancelOrder(order_id=ORDER_ID, reason="changed my mind"))
     system.world.command(create, ORDER_ID)
     system.run([partial(system.world.try_command, command) for command in commands])
     return system
+
+
+def choreograph(random: Random, faults: int, lines: list[Item], *, cancel: bool) -> Choreography:
+    """One order of the first line; the others are added while the services are at work, then perhaps a cancel."""
+    commands: list[orders.Command] = [orders.AddItem(order_id=ORDER_ID, item=line) for line in lines[1:]]
+    if cancel:
+        commands.append(CANCEL)
+    return _run(random, faults, order_of(lines[:1], "choreography"), commands)
 
 
 choreographies = st.builds(
     choreograph,
     st.randoms(use_true_random=False),
     st.integers(0, 8),
+    st.lists(items, min_size=1, max_size=4),
+    cancel=st.booleans(),
+)
+
+orchestrations = st.builds(
+    orchestrate,
+    st.randoms(use_true_random=False),
+    st.integers(0, 12),
     st.lists(items, min_size=1, max_size=4),
     cancel=st.booleans(),
 )

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 from uuid import UUID, uuid5
 
 from app.domain import calls, orders
-from app.domain.events import Event
+from app.domain.events import Event, OrderCancelled, OrderConfirmed
 from tests.unit.order_events import NOW, ORDER_ID
 
 # lost: done, yet not answered
@@ -58,12 +58,30 @@ class Party:
         return [version for version in versions if version in self.done]
 
 
+class Provider(Party):
+    """What is held is charged once it is captured."""
+
+    def __init__(self, fate: Callable[[], Fate]) -> None:
+        super().__init__(fate)
+        self.captured: set[int] = set()
+
+    def capture(self, version: int) -> int:
+        fate = self._fate()
+        if fate == "unreachable":
+            raise UnansweredError
+        self.captured.add(version)
+        if fate == "lost":
+            raise UnansweredError
+        amount: int = self.standing[version]
+        return amount
+
+
 class World:
     """Provider, warehouse, carrier and the store of the order."""
 
     def __init__(self, fate: Callable[[], Fate]) -> None:
         self._fate = fate
-        self.provider, self.warehouse, self.carrier = Party(fate), Party(fate), Party(fate)
+        self.provider, self.warehouse, self.carrier = Provider(fate), Party(fate), Party(fate)
         self.store: list[Event] = []
 
     @property
@@ -87,6 +105,10 @@ class World:
         match call:
             case calls.Charge():
                 return self.provider.ask(call.order_version, call.amount_minor) or calls.Charged("payment")
+            case calls.Hold():
+                return self.provider.ask(call.order_version, call.amount_minor) or calls.Held("payment")
+            case calls.Capture():
+                return calls.Captured("GBP", self.provider.capture(call.order_version))
             case calls.VoidCharges():
                 undone = self.provider.undo(call.order_versions)
                 return calls.Refunds(tuple(calls.Refund(v, "GBP", self.provider.done[v]) for v in undone))
@@ -107,6 +129,8 @@ class World:
         fate, order = self._fate(), self.order
         if fate == "unreachable":
             raise UnansweredError
+        if (known := self._decided(call)) is not None:
+            return known
         if order is None or order.status != "pending":
             return calls.Superseded(0 if order is None else order.version)
         if isinstance(call, calls.Confirm) and order.version != call.order_version:
@@ -115,6 +139,12 @@ class World:
         if fate == "lost":
             raise UnansweredError
         return calls.Decided(order.version + 1)
+
+    def _decided(self, call: calls.Confirm | calls.Cancel) -> calls.Decided | None:
+        """The answer that the same cause had before, lost or not."""
+        kind = OrderConfirmed if isinstance(call, calls.Confirm) else OrderCancelled
+        versions = [e.version for e in self.store if type(e) is kind and e.causation_id == call.causation_id]
+        return calls.Decided(versions[0]) if versions else None
 
 
 def _command(call: calls.Confirm | calls.Cancel) -> orders.Command:
