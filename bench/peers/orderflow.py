@@ -53,13 +53,14 @@ class Catching:
         async for batch in batches:
             if not self._together:
                 await asyncio.to_thread(self._wait_for_the_others)
-            counts: Any = batch
+            delivered: Any = batch
+            count = len(delivered.batch)
             if ahead <= 0:
                 self.meter.begin()
             yield batch
             if ahead <= 0:
-                self.meter.add(len(counts.batch))
-            ahead -= len(counts.batch)
+                self.meter.add(count)
+            ahead -= count
 
     def _wait_for_the_others(self) -> None:
         admin, group = AdminClient({"bootstrap.servers": self._asked.bootstrap}), self._asked.group

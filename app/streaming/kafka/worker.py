@@ -29,13 +29,15 @@ def now_us() -> int:
 
 
 class DeliveredBatch:
-    """A record batch on its way through an agent to the task that it belongs to."""
+    """A record batch on its way through an agent to the task that it belongs to, to which it is handed over once."""
 
     def __init__(self, worker: "Worker", batch: RecordBatch) -> None:
         self._worker, self.batch = worker, batch
 
     def deliver(self) -> None:
-        self._worker.deliver(self.batch)
+        batch = self.batch
+        del self.batch  # an agent may hold on to the delivery until the next one, not to a thousand records
+        self._worker.deliver(batch)
 
 
 class Worker:
