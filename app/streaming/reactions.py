@@ -36,6 +36,10 @@ class StepResult(Protocol):
     def timers(self) -> Sequence[Any]: ...
     @property
     def call(self) -> object | None: ...
+    @property
+    def revoked(self) -> Sequence[str]: ...
+    @property
+    def failures(self) -> Sequence[Any]: ...
 
 
 class Rules(Protocol):
@@ -68,7 +72,7 @@ class Reactions:
         brake: BrakePolicy,
     ) -> None:
         self.codecs = {source.topic: source.codec for source in sources}
-        self.rules, self.gateway, self.emit, self.limit_s, self.timer = rules, gateway, emit, limit_s, timer
+        self.rules, self.gateway, self.emit, self.limit_s = rules, gateway, emit, limit_s
         self.brake = Brake(brake)
         self.rows, self.timers = topology.table(rows).name, topology.table(timer_table(timer)).name
         topology.runner = self.bind
@@ -105,8 +109,9 @@ class Reaction:
         row, now = self._table.get(record.key), self._boundary.now_us()
         step = self._of.rules.begin(row, event, now)
         if step.call is not None:
-            last = self._boundary.policy.exhausted(record.topic, attempt.number)
-            step = await self._call(record.key, row, event, step.call, give_up=last)
+            policy = self._boundary.policy
+            last, waits = policy.exhausted(record.topic, attempt.number), bool(policy.delays_of(record.topic))
+            step = await self._call(record.key, row, event, step.call, give_up=last, waits=waits)
         self._apply(record.key, step)
 
     async def to_timer(self, timer: TimerRow) -> None:
@@ -115,16 +120,17 @@ class Reaction:
         row = self._table.get(key)
         step = self._of.rules.begin(row, timer, self._boundary.now_us())
         if step.call is not None:
-            step = await self._call(key, row, timer, step.call, give_up=True)
+            step = await self._call(key, row, timer, step.call, give_up=True, waits=False)
         self._apply(key, step, fired=timer)
 
-    async def _call(self, key: bytes, row: Any, cause: Any, call: object, *, give_up: bool) -> StepResult:
+    async def _call(self, key: bytes, row: Any, cause: Any, call: object, *, give_up: bool, waits: bool) -> StepResult:
+        """`give_up`: no retry is left; `waits`: the cause can be retried without counting that."""
         rules, brake = self._of.rules, self._of.brake
         try:
             answer = await self._bounded(call)
         except TransientError as error:
             counts = brake.failed(key, self._boundary.now_us())
-            if not counts and not isinstance(cause, self._of.timer):
+            if waits and not counts:
                 raise OutageError(f"calls fail for many keys, this one too: {error}") from error
             if not give_up:
                 raise
@@ -153,12 +159,14 @@ class Reaction:
 
     def _apply(self, key: bytes, step: StepResult, fired: TimerRow | None = None) -> None:
         """All of the step or, when something of it is too large, nothing."""
-        outputs = [self._boundary.state.checked(self._of.emit(event)) for event in step.events]
+        outputs = [self._boundary.state.checked(self._of.emit(told)) for told in (*step.events, *step.failures)]
         if step.row is not None:
             self._table.put(key, step.row)
         self._boundary.state.outputs.extend(outputs)
         if fired is not None:
             self._timers.delete(fired)
+        for name in step.revoked:
+            self._timers.revoke(key.decode(), name)
         for timer in step.timers:
             self._timers.set(timer)
 

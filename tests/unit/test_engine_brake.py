@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from app.streaming.brake import SECOND, Brake, BrakePolicy
 from app.streaming.errors import OutageError
-from app.streaming.failures import Retry, RetryPolicy, decide
+from app.streaming.failures import FailurePolicy, Retry, decide
 from app.streaming.record import Record
 
 POLICY = BrakePolicy(keys=3, window_s=10.0, first_pause_s=1.0, last_pause_s=4.0)
@@ -114,5 +114,5 @@ def test_whatever_happens_no_more_failures_count_than_the_policy_says(events: li
 def test_what_is_away_is_waited_for_without_an_end(attempt: int) -> None:
     """The attempt stays the same one, and so does its delay."""
     record = Record("orders", 0, 7, 0, b"k", b"v", ())
-    action = decide(record, OutageError("away"), attempt, RetryPolicy((100, 200)))
+    action = decide(record, OutageError("away"), attempt, FailurePolicy((100, 200)))
     assert action == Retry(100 if attempt == 1 else 200)
