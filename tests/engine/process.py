@@ -32,6 +32,7 @@ class Order(msgspec.Struct, kw_only=True):
     shared: str  # files that all workers of the topology see
     delays_ms: tuple[int, ...] = (100, 200, 400)
     extra: str = ""
+    parked_most: int = 10_000
     limit_s: float = 2.0
     start: Start | None = "earliest"
     interval_s: float = 0.1
@@ -53,7 +54,7 @@ class Order(msgspec.Struct, kw_only=True):
 
 def topology_of(order: Order) -> Topology:
     if order.kind == "counting":
-        return counting(order.topology, Path(order.shared), order.delays_ms, order.extra)
+        return counting(order.topology, Path(order.shared), order.delays_ms, order.extra, order.parked_most)
     return acting(order.topology, Path(order.shared), order.delays_ms, order.limit_s)
 
 

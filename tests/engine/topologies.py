@@ -103,16 +103,20 @@ class KeyedCounts:
 
 
 class Faults:
-    """Makes a tick fail as it says, and notes each attempt in a file that outlives the process."""
+    """Makes a tick fail as it says, and notes each attempt in a file that outlives the process.
+
+    Once the file `fixed` is there, no tick fails permanently.
+    """
 
     def __init__(self, directory: Path) -> None:
+        self.fixed = directory / "fixed"
         self._directory = directory / "attempts"
         self._directory.mkdir(parents=True, exist_ok=True)
 
     def attempt(self, tick: Tick) -> None:
         """Raises while attempts are left that must fail."""
         time.sleep(tick.blocks_s)
-        if tick.permanent:
+        if tick.permanent and not self.fixed.exists():
             raise PermanentError(f"{tick.key} is never taken")
         if tick.fails:
             self.note(tick)
@@ -129,9 +133,11 @@ class Faults:
         return [float(line) for line in path.read_text().split()] if path.exists() else []
 
 
-def counting(name: str, directory: Path, delays_ms: tuple[int, ...], extra: str = "") -> Topology:
+def counting(
+    name: str, directory: Path, delays_ms: tuple[int, ...], extra: str = "", parked_most: int = 10_000
+) -> Topology:
     """Counts the ticks of each key and of each bucket, with no guard against a repetition, and sends each count on."""
-    topology = Topology(name, FailurePolicy(delays_ms))
+    topology = Topology(name, FailurePolicy(delays_ms, parked_most=parked_most))
     ticks = topology.source(f"{name}-in", TICKS)
     shares = topology.repartition("by-bucket", Share, lambda share: share.bucket)
     counts, faults = KeyedCounts(topology.emits(f"{name}-out")), Faults(directory)
