@@ -23,6 +23,29 @@ Natural = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
+class Retries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Waits of `base_ms`, then each `multiplier` times as long as the one before, `max_delay_ms` at most."""
+
+    max_retries: Annotated[int, msgspec.Meta(ge=0, le=50)] = 5
+    base_ms: Natural = 2_000
+    multiplier: Annotated[float, msgspec.Meta(ge=1)] = 2.0
+    max_delay_ms: Natural = 60_000
+
+    def delays_ms(self) -> tuple[int, ...]:
+        waits = [self.base_ms * self.multiplier**number for number in range(self.max_retries)]
+        return tuple([int(min(wait, self.max_delay_ms)) for wait in waits])
+
+
+class Failures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one topology handles failures, where it is not as all others do; `topics` are its sources."""
+
+    retries: Retries | None = None
+    topics: dict[str, Retries] = {}
+    jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    parked_most: Natural = 10_000
+    dead_keys: Literal["block", "go-on"] = "block"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the surroundings are, and the knobs of a worker. Times are seconds unless their name says otherwise."""
 
@@ -48,7 +71,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     brake_keys: Natural = 10
     brake_window: Seconds = 10.0
     retry_delays_ms: tuple[Natural, ...] = (2_000, 4_000, 8_000, 16_000, 32_000)
+    failures: dict[str, Failures] = {}
     log_level: LogLevel = "info"
+
+    def failures_of(self, topology: str) -> Failures:
+        return self.failures.get(topology, Failures())
 
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "postgres"}
@@ -64,9 +91,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     for field, text in given.items():
         try:
             value = {field: _split(field, text)}
-            read = msgspec.convert(value, Settings, strict=False, dec_hook=_decode)
+            read = msgspec.convert(value, Settings, strict=field == "failures", dec_hook=_decode)
             settings = msgspec.structs.replace(settings, **{field: _checked(field, getattr(read, field))})
-        except (msgspec.ValidationError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError) as error:
             why = str(error).partition(" - at ")[0]
             raise SetupError(f"{PREFIX}{field.upper()} cannot be read: {why}; mend it and start again") from None
     return settings
@@ -77,6 +104,8 @@ def _split(field: str, text: str) -> object:
     match field:
         case "retry_delays_ms":
             return text.split(",")
+        case "failures":
+            return msgspec.json.decode(text)
         case "log_level" if text.lower() not in LEVELS:
             raise ValueError(f"expected one of {', '.join(LEVELS)}, got {text!r}")
         case "log_level":
@@ -117,4 +146,5 @@ def dump(settings: Settings) -> dict[str, str]:
     """The same settings as environment variables, for a child process."""
     values = {name: getattr(settings, name) for name in settings.__struct_fields__}
     values["retry_delays_ms"] = ",".join(str(delay) for delay in settings.retry_delays_ms)
+    values["failures"] = msgspec.json.encode(settings.failures).decode()
     return {PREFIX + name.upper(): str(value) for name, value in values.items()}

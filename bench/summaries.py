@@ -10,7 +10,7 @@ from app.serde.topics import ORDERS_EVENTS
 from app.streaming.projection import Projections
 from app.streaming.topology import TaskBatch, Topology
 from topologies.order_views import SUMMARIES
-from topologies.wiring import event_sources, retries
+from topologies.wiring import event_sources, policy
 
 NAME = "summaries-alone"
 
@@ -19,7 +19,7 @@ Watch: TypeAlias = Callable[[AsyncIterator[TaskBatch]], AsyncIterator[TaskBatch]
 
 def build(settings: Settings, name: str = NAME, watched: Watch = aiter) -> Topology:
     """`watched` sees each batch before it is processed and, asked for the next, after."""
-    topology = Topology(name, retries(settings))
+    topology = Topology(name, policy(name, settings))
     projections = Projections(topology)
     projections.add(
         *event_sources(topology, committed_registry(), ORDERS_EVENTS), into=SUMMARIES, fold=order_summaries.fold

@@ -42,6 +42,12 @@ class _Unreached:
 
 def build(name: str, settings: Settings, gateway: Gateway | None = None) -> Topology:
     """The topology of that name, acting through `gateway`; a `SetupError` lists the names there are."""
+    topology = _build(name, settings, gateway)
+    _check_failures(topology, settings)
+    return topology
+
+
+def _build(name: str, settings: Settings, gateway: Gateway | None) -> Topology:
     registry = registry_at(settings.registry)
     for projecting in PROJECTIONS:
         if name == projecting.NAME:
@@ -50,6 +56,18 @@ def build(name: str, settings: Settings, gateway: Gateway | None = None) -> Topo
         if name == reacting.NAME:
             return reacting.build(settings, registry, gateway or _Unreached())
     raise unknown(name)
+
+
+def _check_failures(topology: Topology, settings: Settings) -> None:
+    """Settings for what there is not would be ignored in silence."""
+    for name in settings.failures:
+        if name not in NAMES:
+            raise unknown(name)
+    if unread := sorted(topology.policy.by_topic.keys() - topology.sources.keys()):
+        raise SetupError(
+            f"ORDERFLOW_FAILURES names {', '.join(unread)}, which {topology.name} does not read; it reads "
+            f"{', '.join(topology.sources)}"
+        )
 
 
 def unknown(name: str) -> SetupError:

@@ -9,7 +9,7 @@ from app.serde.topics import INVENTORY_EVENTS, ORDERS_EVENTS, PAYMENTS_EVENTS, S
 from app.streaming.projection import Projections, RowFeed
 from app.streaming.table import TableSpec
 from app.streaming.topology import TaskBatch, Topology
-from topologies.wiring import event_sources, retries
+from topologies.wiring import event_sources, policy
 
 NAME = "order-views"
 
@@ -20,7 +20,7 @@ DEMAND = TableSpec("product_demand", product_demand.Row)
 
 
 def build(settings: Settings, registry: SchemaRegistry) -> Topology:
-    views = Topology(NAME, retries(settings))
+    views = Topology(NAME, policy(NAME, settings))
     events = event_sources(views, registry, ORDERS_EVENTS, PAYMENTS_EVENTS, INVENTORY_EVENTS, SHIPPING_EVENTS)
     by_customer = views.repartition("by-customer", customer_orders.Change, customer_orders.partition_key)
     by_day = views.repartition("by-day", daily_sales.Change, daily_sales.partition_key)

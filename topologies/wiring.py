@@ -18,8 +18,16 @@ from app.streaming.table import TableSpec
 from app.streaming.topology import Source, TaskBatch, Topology
 
 
-def retries(settings: Settings) -> FailurePolicy:
-    return FailurePolicy(settings.retry_delays_ms)
+def policy(name: str, settings: Settings) -> FailurePolicy:
+    """How the topology of that name handles failures."""
+    told = settings.failures_of(name)
+    return FailurePolicy(
+        settings.retry_delays_ms if told.retries is None else told.retries.delays_ms(),
+        {topic: retries.delays_ms() for topic, retries in told.topics.items()},
+        told.jitter,
+        told.parked_most,
+        goes_on=told.dead_keys == "go-on",
+    )
 
 
 def event_sources(topology: Topology, registry: SchemaRegistry, *topics: str) -> tuple[Source[Event], ...]:
@@ -51,7 +59,7 @@ def reacting(
     rows: TableSpec[Any],
 ) -> Topology:
     """A topology that reacts to the events of `reads` by these rules, through the gateway, and emits events."""
-    topology = Topology(name, retries(settings), start_required=True)
+    topology = Topology(name, policy(name, settings), start_required=True)
     for topic in emits:
         topology.emits(topic)
     reactions = Reactions(

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.errors import PermanentError, PoisonError, TransientError
 from app.streaming.errors import KeyMismatchError, NoKeyError, RetryRecordError
@@ -97,6 +98,24 @@ def test_a_stranger_in_a_retry_topic_is_told_apart(stranger: Record) -> None:
 )
 def test_an_error_decides_where_its_record_goes(error: Exception, attempt: int, action: Retry | DeadLetter) -> None:
     assert decide(record(), error, attempt, POLICY) == action
+
+
+def test_a_source_may_have_delays_of_its_own() -> None:
+    policy = replace(POLICY, by_topic={"payments.events": (50,)})
+    of_payments = replace(record(), topic="payments.events")
+    assert decide(of_payments, TransientError("x"), 1, policy) == Retry(50)
+    assert decide(of_payments, TransientError("x"), 2, policy) == DeadLetter("max-retries-exceeded", blocks=True)
+    assert decide(record(), TransientError("x"), 2, policy) == Retry(4_000)
+    assert policy.all_delays() == (50, 2_000, 4_000)
+
+
+def test_where_keys_go_on_no_dead_letter_blocks() -> None:
+    policy = replace(POLICY, goes_on=True)
+    for error, attempt in ((TransientError("x"), 3), (PermanentError("x"), 1)):
+        action = decide(record(), error, attempt, policy)
+        assert isinstance(action, DeadLetter)
+        assert not action.blocks
+    assert decide(record(), TransientError("x"), 1, policy) == Retry(2_000)
 
 
 def test_a_record_larger_than_topics_take_is_not_retried() -> None:

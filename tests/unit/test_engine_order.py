@@ -148,3 +148,20 @@ def test_a_delayed_source_gives_out_nothing_early_and_all_of_it_in_order(stamps:
         assert delayed.position == (len(given_out) if len(delayed) else len(records) + 1)
     given_out += [due for _, due in delayed.due(200)]
     assert given_out == records
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.binary(max_size=3)), min_size=1, max_size=20))
+def test_with_jitter_a_delay_is_longer_and_never_early(arrivals: list[tuple[int, bytes]]) -> None:
+    """The same for the same key after a restart."""
+    records = [record(offset, key, stamp) for offset, (stamp, key) in enumerate(arrivals)]
+    batch = RecordBatch.of("retry", 0, 0, len(records), records)
+    delayed, again = Delayed("retry", 100, 0.5), Delayed("retry", 100, 0.5)
+    for source in (delayed, again):
+        source.take(batch, now_ms=60)
+    given_out: list[Record] = []
+    for now_ms in range(60, 221):
+        due = list(delayed.due(now_ms))
+        assert due == list(again.due(now_ms))
+        assert all(one.timestamp_ms + 100 <= now_ms for _, one in due)
+        given_out += [one for _, one in due]
+    assert given_out == records

@@ -13,7 +13,7 @@ from app.streaming.reactions import Reactions
 from app.streaming.record import Output
 from app.streaming.table import TableSpec
 from app.streaming.topology import TaskBatch, Topology
-from topologies.wiring import event_sources, retries
+from topologies.wiring import event_sources, policy
 
 NAME = "tallies"
 OUT = "tallies.counted"
@@ -75,7 +75,7 @@ class _NoGateway:
 
 
 def build(settings: Settings, rules: Rules | None = None) -> Topology:
-    topology = Topology(NAME, retries(settings))
+    topology = Topology(NAME, policy(NAME, settings))
     out = topology.emits(OUT)
     reactions = Reactions(
         topology,
