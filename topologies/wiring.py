@@ -3,9 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+from app.alerts.port import Alert
+from app.alerts.topic import alert_output
 from app.config import Settings
 from app.domain.events import Event
 from app.domain.step import Timer
+from app.sagas.instance import Failure
 from app.serde.cloudevents import headers
 from app.serde.codec import EventCodec, event_codec
 from app.serde.registry import SchemaRegistry
@@ -35,13 +38,22 @@ def event_sources(topology: Topology, registry: SchemaRegistry, *topics: str) ->
     return tuple(topology.source(topic, event_codec(registry, topic)) for topic in topics)
 
 
+def alert_of(failure: Failure) -> Alert:
+    """One alert for each failure: another only when an operator's retry fails too."""
+    cause = {"saga": failure.saga, "saga_id": failure.saga_id, "step": failure.step, "failure": failure.id}
+    details = {"kind": failure.kind, "error": failure.error}
+    return Alert(name="saga.step_failed", cause=cause, details=details, raised_at=failure.at)
+
+
 class EventOutput:
-    """Makes an event the message that its topic carries."""
+    """Makes an event the message that its topic carries, and a failure an alert."""
 
     def __init__(self, registry: SchemaRegistry) -> None:
         self._codecs: dict[str, EventCodec] = {topic: event_codec(registry, topic) for topic in EVENT_TYPES}
 
-    def __call__(self, event: Event) -> Output:
+    def __call__(self, event: Event | Failure) -> Output:
+        if isinstance(event, Failure):
+            return alert_output(alert_of(event))
         topic = topic_of(type(event))
         codec = self._codecs[topic]
         return Output(topic, codec.key(event), codec.encode(event), headers(event))

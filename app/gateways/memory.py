@@ -11,8 +11,12 @@ from app.domain.calls import (
     CancelDeliveries,
     CancelledDeliveries,
     CancelledDelivery,
+    Capture,
+    Captured,
     Charge,
     Charged,
+    Held,
+    Hold,
     Refund,
     Refunds,
     Refused,
@@ -29,7 +33,7 @@ from app.gateways.ports import CallRejectedError, CarrierAnswer, ProviderAnswer,
 from app.simulators.planted import REFUSED_DELIVERY, REFUSED_PAYMENT, refusal
 
 Key: TypeAlias = tuple[str, int]
-CallT = TypeVar("CallT", Charge, Schedule, Reserve)
+CallT = TypeVar("CallT", Charge, Hold, Schedule, Reserve)
 
 
 class Effects(Generic[CallT]):
@@ -66,10 +70,12 @@ class Effects(Generic[CallT]):
 
 
 class InMemoryProvider:
-    """Performs `Charge` and `VoidCharges`."""
+    """Performs `Charge`, `Hold`, `Capture` and `VoidCharges`."""
 
     def __init__(self) -> None:
         self.charges: Effects[Charge] = Effects("provider")
+        self.holds: Effects[Hold] = Effects("provider")
+        self.captured: dict[Key, Hold] = {}
 
     async def perform(self, call: object) -> ProviderAnswer:
         match call:
@@ -78,11 +84,25 @@ class InMemoryProvider:
                     raise CallRejectedError("provider", "an amount is below zero")
                 refused = self.charges.ask(call, _planted(call.customer_id, REFUSED_PAYMENT))
                 return refused or Charged(f"payment-{call.order_id}-{call.order_version}")
+            case Hold():
+                refused = self.holds.ask(call, _planted(call.customer_id, REFUSED_PAYMENT))
+                return refused or Held(f"payment-{call.order_id}-{call.order_version}")
+            case Capture():
+                return self._capture((call.order_id, call.order_version))
             case VoidCharges():
                 undone = self.charges.undo(call.order_id, call.order_versions)
+                for hold in self.holds.undo(call.order_id, call.order_versions):
+                    self.captured.pop((hold.order_id, hold.order_version), None)
                 return Refunds(tuple(Refund(c.order_version, c.currency, c.amount_minor) for c in undone))
             case _:
                 raise not_understood("provider", call)
+
+    def _capture(self, key: Key) -> Captured | Refused:
+        hold = self.holds.standing.get(key)
+        if hold is None:
+            return Refused("not-held")
+        self.captured[key] = hold
+        return Captured(hold.currency, hold.amount_minor)
 
     async def close(self) -> None:
         """Nothing to give back."""

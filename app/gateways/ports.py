@@ -9,7 +9,9 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from app.domain.calls import (
     CancelledDeliveries,
+    Captured,
     Charged,
+    Held,
     Refunds,
     Refused,
     Released,
@@ -19,7 +21,7 @@ from app.domain.calls import (
 )
 from app.errors import PermanentError, TransientError
 
-ProviderAnswer: TypeAlias = Charged | Refused | Voided | Refunds
+ProviderAnswer: TypeAlias = Charged | Held | Captured | Refused | Voided | Refunds
 CarrierAnswer: TypeAlias = Scheduled | Refused | Voided | CancelledDeliveries
 WarehouseAnswer: TypeAlias = Reserved | Refused | Voided | Released
 

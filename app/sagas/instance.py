@@ -131,6 +131,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     step: str
     kind: Kind
     error: str
+    at: Micros
 
 
 class Transition(Struct, frozen=True):

@@ -87,6 +87,7 @@ class Turn:
             step=step,
             kind=kind,
             error=error,
+            at=self.now,
         )
 
     def wake_after(self, wait: timedelta) -> None:

@@ -52,6 +52,12 @@ class Timers:
         self._table.delete(key)
         self._due_at.pop(key, None)
 
+    def revoke(self, key: str, name: str) -> None:
+        """The timer of this name, if it still waits, will not fire."""
+        at = row_key((key, name))
+        if self._due_at.pop(at, None) is not None:
+            self._table.delete(at)
+
     def next_due(self) -> int | None:
         """When the earliest one is due, if there is any."""
         while self._queue and self._due_at.get(self._queue[0][1]) != self._queue[0][0]:

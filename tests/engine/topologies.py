@@ -171,6 +171,8 @@ class Done(msgspec.Struct, frozen=True):
     events: tuple[tuple[str, str], ...] = ()
     timers: tuple[Wake, ...] = ()
     call: Asked | None = None
+    revoked: tuple[str, ...] = ()
+    failures: tuple[()] = ()
 
 
 class ActingRules:

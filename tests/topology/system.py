@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from random import Random
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 from uuid import UUID, uuid5
 
 from app.commands.decisions import Decisions
 from app.commands.service import Commands, Request
 from app.config import Settings
-from app.domain.events import Item
+from app.domain.events import Fulfilment, Item
 from app.domain.orders import AddItem, CancelOrder, Command, CreateOrder, Order
 from app.eventstore.memory import MemoryEventStore
 from app.gateways.memory import InMemoryCarrier, InMemoryProvider, InMemoryWarehouse
@@ -21,6 +21,7 @@ from app.serde.topics import ORDERS_EVENTS
 from app.streaming.driver import Driver
 from app.streaming.reactions import Gateway
 from app.streaming.record import Output, Record
+from app.streaming.topology import Topology
 from topologies import fulfilment, inventory, order_views, payments, shipping
 from topologies.wiring import EventOutput
 
@@ -89,14 +90,7 @@ class System:
         self.carrier = Party("carrier", self.delivery_book, self.now_us)
         self.warehouse = Party("warehouse", self.stock_book, self.now_us)
         self.decisions = Party("store", Decisions(self.commands), self.now_us)
-        settings = Settings()
-        self.topologies = [
-            order_views.build(settings, REGISTRY),
-            payments.build(settings, REGISTRY, self.provider),
-            inventory.build(settings, REGISTRY, self.warehouse),
-            shipping.build(settings, REGISTRY, self.carrier),
-            fulfilment.build(settings, REGISTRY, self.decisions),
-        ]
+        self.topologies = self.wired(Settings())
         self.driver = Driver(self.topologies, partitions=partitions, random=random)
         self.driver.also(self.relay)
         self.driver.do(self.stock_book.receive("first", list(STOCK.items())))
@@ -104,7 +98,17 @@ class System:
         self._published = 0
         self._commands = 0
 
-    def __enter__(self) -> "System":
+    def wired(self, settings: Settings) -> list[Topology]:
+        """All topologies, with the parties as their gateways."""
+        return [
+            order_views.build(settings, REGISTRY),
+            payments.build(settings, REGISTRY, self.provider),
+            inventory.build(settings, REGISTRY, self.warehouse),
+            shipping.build(settings, REGISTRY, self.carrier),
+            fulfilment.build(settings, REGISTRY, self.decisions),
+        ]
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -130,7 +134,12 @@ class System:
         return waiting > 0
 
     def place(
-        self, *items: Item, number: int = 1, customer_id: str = "customer-1", placed_at: int | None = None
+        self,
+        *items: Item,
+        number: int = 1,
+        customer_id: str = "customer-1",
+        placed_at: int | None = None,
+        fulfilment: Fulfilment = "choreography",
     ) -> str:
         """A new order; its id follows from the number."""
         order_id = order_id_of(number)
@@ -142,6 +151,7 @@ class System:
                 items=items or (APPLE,),
                 reference=f"R-{number}",
                 placed_at=placed_at,
+                fulfilment=fulfilment,
             )
         )
         return order_id

@@ -41,6 +41,8 @@ class Counted(msgspec.Struct, frozen=True):
     events: tuple[tuple[str, int], ...] = ()
     timers: tuple[Wake, ...] = ()
     call: None = None
+    revoked: tuple[str, ...] = ()
+    failures: tuple[()] = ()
 
 
 TALLIES = TableSpec("tallies", Tally)
