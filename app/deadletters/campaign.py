@@ -18,7 +18,7 @@ from app.deadletters.index import Index
 from app.deadletters.order import Standing, sendable
 from app.deadletters.ramp import STEP_S, Ramp, failed
 from app.deadletters.runs import Run, Tally
-from app.deadletters.sender import Sender
+from app.deadletters.sender import Sender, SendingError
 from app.streaming.letters import redrive_output
 from app.streaming.record import Output
 
@@ -94,7 +94,12 @@ class Campaign:
             outputs[letter.group].append(redrive_output(letter, action, self._run.id))
         for group, lines in outputs.items():
             self._senders[group].send(lines)
+        until = time.monotonic() + PATIENCE_S
         while runs.tally(self._connection, self._run.id).sent < sent + len(lot):
+            if time.monotonic() > until:
+                raise SendingError(
+                    f"what {self._run.id} sent does not show in its topics; resume it when Kafka is well"
+                )
             time.sleep(AGAIN_S)  # a transaction shows a moment after its commit
             self._index.catch_up()
 

@@ -42,8 +42,10 @@ def choose(
     themselves. `force` sends letters again that were redriven `MAX_REDRIVES` times. A letter that is only a part of its
     record is not redriven, unless it is one of those `edited`.
     """
-    spent = {entry.id for entry in (*asked, *followers) if entry.redrives >= MAX_REDRIVES and not force}
-    spent |= {entry.id for entry in (*asked, *followers) if entry.left_out and action == "redrive"} - set(edited)
+    named, chosen = {entry.id for entry in asked}, dict[str, Chosen]()
+    redriven = [entry for entry in (*asked, *followers) if action == "redrive" or entry.id not in named]
+    spent = {entry.id for entry in redriven if entry.redrives >= MAX_REDRIVES and not force}
+    spent |= {entry.id for entry in redriven if entry.left_out and entry.id not in edited}
     going = [entry for entry in asked if entry.id not in spent]
     blocking = set(open_heads) - {origin(entry) for entry in going if entry.head is None}
     waiting = {entry.id for entry in (*going, *followers) if _head(entry) in blocking}
@@ -51,7 +53,6 @@ def choose(
     for entry in sorted(followers, key=lambda entry: (entry.head or "", entry.sequence or 0)):
         if entry.id not in spent | waiting:
             behind[_key(entry)].append(entry)
-    named, chosen = {entry.id for entry in asked}, dict[str, Chosen]()
     for entry in going:
         for one in [] if entry.id in waiting else [*([entry] if entry.head is None else []), *behind[_key(entry)]]:
             chosen.setdefault(one.id, Chosen(one, action if one.id in named else "redrive"))

@@ -4,13 +4,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from app.deadletters import runs
+from app.deadletters import reading, runs
 from app.deadletters.campaign import Campaign
 from app.deadletters.database import connect
 from app.deadletters.desk import Desk, FilledDesk, desk
 from app.deadletters.errors import CampaignRunningError, NoRunError
 from app.errors import OrderflowError
 from app.observability.log import logger
+from app.observability.metrics import OLDEST_LETTER, OPEN_LETTERS
 from app.serde.registry import SchemaRegistry
 
 EVERY_S = 1.0
@@ -86,8 +87,20 @@ class Office:
         while not self._closing.is_set():
             try:
                 with self.desk() as mine:
+                    _measure(mine)
                     while not self._closing.wait(EVERY_S):
-                        mine.index.catch_up()
+                        if mine.index.catch_up():
+                            _measure(mine)
             except OrderflowError as error:
                 log.warning("dead_letters.behind", error=f"{type(error).__name__}: {error}")
                 self._closing.wait(AGAIN_S)
+
+
+def _measure(desk: Desk) -> None:
+    """Sets the gauges of letters to what the index says."""
+    OPEN_LETTERS.clear()
+    OLDEST_LETTER.clear()
+    for group, reason, state, count, oldest_ms in reading.open_counts(desk.connection):
+        OPEN_LETTERS.labels(group, reason, state).set(count)
+        if state == "dead":
+            OLDEST_LETTER.labels(group, reason).set(oldest_ms / 1000)

@@ -46,6 +46,10 @@ select f.id, f.exception, f.stack, f.topic, f.schema, f.consumer_group,
 GROUPED: LiteralString = "group by f.id order by 7 desc, 13 desc, f.id"
 SENT: LiteralString = "select run, action, at_ms from dead_letters.submissions where letter = %s order by at_ms"
 BACK: LiteralString = "select run, result, at_ms from dead_letters.outcomes where letter = %s order by at_ms"
+OPEN_COUNTS: LiteralString = """
+select consumer_group, reason, state, count(*), min(dead_at_ms)
+from dead_letters.letters where state in ('dead', 'redriving') group by 1, 2, 3
+"""
 CONTENT: LiteralString = "select content from dead_letters.letters where id = %s"
 
 
@@ -138,6 +142,11 @@ def failures(connection: Connection, asked: Filter) -> list[FailureCount]:
     with connection.cursor(row_factory=class_row(FailureCount)) as cursor:
         query: LiteralString = f"{FAILURES} {LETTERS} {WHERE} {GROUPED}"
         return cursor.execute(query, asked.parameters()).fetchall()
+
+
+def open_counts(connection: Connection) -> list[tuple[str, str, str, int, int]]:
+    """(consumer group, reason, state, how many, when the oldest died in ms) of letters that are dead or under way."""
+    return connection.execute(OPEN_COUNTS).fetchall()
 
 
 def failure(connection: Connection, failure_id: str) -> FailureCount:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import msgspec
 from psycopg.rows import class_row
 
-from app.deadletters import reading
+from app.deadletters import audit, reading
 from app.deadletters.choosing import Action, Chosen, LeftOut, choose
 from app.deadletters.database import Connection
 from app.deadletters.errors import NoRunError, NothingToSendError
@@ -202,4 +202,7 @@ def _keep(connection: Connection, order: Order, chosen: Sequence[Chosen], edits:
     ]
     with connection.cursor() as cursor:
         cursor.executemany(KEEP_LETTER, rows)
+    said = [order.action, *(["forced"] if order.force else []), *([f"{len(edits)} edited"] if edits else [])]
+    letters = [one.entry.id for one in chosen]
+    audit.record(connection, order.who, "freeze", letters, run=run, why=order.why, detail=", ".join(said))
     return find(connection, run)

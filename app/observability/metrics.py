@@ -41,6 +41,12 @@ TIMERS = Gauge("orderflow_timers_pending", "Timers set and not yet fired.", ("gr
 # failures
 RETRIES = Counter("orderflow_records_retried_total", "Records sent to a retry topic.", ("group", "delay_ms"))
 DEAD_LETTERS = Counter("orderflow_dead_letters_total", "Records sent to the DLQ.", ("group", "reason"))
+OPEN_LETTERS = Gauge(
+    "orderflow_open_dead_letters", "Letters that are dead or under way, by the API.", ("group", "reason", "state")
+)
+OLDEST_LETTER = Gauge(
+    "orderflow_oldest_dead_letter_timestamp_seconds", "When the oldest dead letter died.", ("group", "reason")
+)
 PARKED = Gauge("orderflow_parked_records", "Records parked behind an earlier failure.", ("group", "partition"))
 BLOCKED = Gauge(
     "orderflow_blocked_keys", "Keys that wait, for a retry or an operator.", ("group", "partition", "waits")

@@ -113,7 +113,7 @@ def redrive(body: models.NewRedrive, office: Opened, response: Response) -> dict
 def discard(body: models.Selection, office: Opened, response: Response) -> dict[str, Any]:
     """Give letters up: their keys go on without them."""
     with office.desk() as desk:
-        return _carry_out(office, desk, _order(body, "discard", [], force=True), {}, body.dry_run, response)
+        return _carry_out(office, desk, _order(body, "discard", []), {}, body.dry_run, response)
 
 
 @router.get("/runs/{run}", response_model=models.RunBody, responses=problems(404, 503))

@@ -55,6 +55,7 @@ def test_every_letter_is_sent_once_and_resolved_by_its_outcome(post: Post, datab
         assert campaign(desk, post, run).run(threading.Event()) == "finished"
         assert counts(desk) == {"resolved": len(KEYS)}
         assert [(act.who, act.action, len(act.letters)) for act in audit.acts(desk.connection)] == [
+            ("op", "freeze", len(KEYS)),
             ("op", "run", len(KEYS)),
             ("op", "finished", 0),
         ]
@@ -103,7 +104,7 @@ def test_a_campaign_whose_letters_die_again_ends_by_itself(post: Post, database:
         with pytest.raises(CampaignAbortedError, match="died again"):
             campaign(desk, post, run).run(threading.Event())
         assert runs.find(desk.connection, run.id).state == "aborted"
-        assert [act.action for act in audit.acts(desk.connection)] == ["run", "aborted"]
+        assert [act.action for act in audit.acts(desk.connection)] == ["freeze", "run", "aborted"]
         assert 3 <= len(post.letters_sent()) < len(KEYS)
 
 

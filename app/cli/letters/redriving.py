@@ -94,7 +94,7 @@ def discard(
     """
     with opened() as desk:
         asked = chosen(group, letter or [], filters or [])
-        order = Order(asked=asked, action="discard", who=audit.operator(), why=why, rate=rate, force=True)
+        order = Order(asked=asked, action="discard", who=audit.operator(), why=why, rate=rate)
         _carry_out(desk, order, {}, dry_run, as_json)
 
 
