@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class Order(msgspec.Struct, kw_only=True):
     static: bool = False
     standbys: int = 0
     patience_s: float = 0.0  # with a restore that stands still, a handler that does not return; 0: as it is shipped
+    slow_restore_s: float = 0.0  # for so long the disk takes each part of a restore
     max_poll_interval_s: float = 60.0
     state_memory_mb: int = 64
     dies_at: str = ""  # one of `tests.engine.points`, reached for the `dies_on`th time
@@ -58,9 +60,19 @@ def topology_of(order: Order) -> Topology:
     return acting(order.topology, Path(order.shared), order.delays_ms, order.limit_s)
 
 
+def slowly(call: Callable[..., int], seconds: float) -> Callable[..., int]:
+    def slow(*arguments: Any) -> int:
+        time.sleep(seconds)
+        return call(*arguments)
+
+    return slow
+
+
 async def run(order: Order) -> None:
     if order.patience_s:
         owned.SETTLE_S = restore.STALLED_S = watchdog.STUCK_S = order.patience_s
+    if order.slow_restore_s:
+        restore.replay = slowly(restore.replay, order.slow_restore_s)
     if order.dies_at:
         arm(Death(order.dies_at, order.dies_on, Path(order.shared) / "died_at"))
     membership = Membership(

@@ -1,5 +1,7 @@
 """Tasks stay with a worker that comes back, and move to a warm copy of themselves."""
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,29 @@ def test_a_rolling_restart_within_the_session_moves_nothing(cluster: Cluster) ->
     cluster.ready(a, b)
     assert (a.active(), b.active()) == before
     assert addresses(cluster) == {f"{one.order.name}@127.0.0.1:{one.order.port}" for one in (a, b)}
+    cluster.quiet()
+    assert differences(cluster.log, cluster.topology, sent) == []
+
+
+def test_a_restore_longer_than_the_session_costs_nobody_the_membership(cluster: Cluster) -> None:
+    """On a disk that takes `PART_S` for each part. It tells how far it is all the while."""
+    first = cluster.start("first")
+    cluster.ready(first)
+    sent = ticks(200, 5)
+    cluster.log.send(cluster.source, sent)
+    cluster.quiet()
+    assert first.stop() == 0
+    part_s = float(os.environ.get("PART_S", "3"))
+    second, began = cluster.start("second", slow_restore_s=part_s), time.monotonic()
+    seen: set[str] = set()
+    while second.active() != set(range(PARTITIONS)):
+        seen.add(str(second.get("/tasks").get("unready")))
+        assert time.monotonic() - began < 60 + 20 * part_s, second.said()[-3000:]
+        time.sleep(0.2)
+    assert max(line["seconds"] for line in second.told("task.ready")) > second.order.session_timeout_s
+    assert readied(second) == PARTITIONS
+    assert second.told("task.dropped") == []
+    assert any("still restoring" in why and "records" in why for why in seen), seen
     cluster.quiet()
     assert differences(cluster.log, cluster.topology, sent) == []
 
