@@ -152,9 +152,7 @@ def audit_(as_json: AsJson = False) -> None:
 def rebuild(as_json: AsJson = False) -> None:
     """Empty the index and fill it from the topics again. Notes, campaigns and the audit stay."""
     with opened() as desk:
-        desk.index.empty()
-        audit.record(desk.connection, audit.operator(), "rebuild", [])
-        count = desk.index.catch_up()
+        count = desk.rebuild(audit.operator())
     if as_json:
         print_json({"records": count})
     else:

@@ -8,12 +8,13 @@ its end. PostgreSQL's lock only makes the second of two operators learn early th
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from app.deadletters import audit, runs
-from app.deadletters.database import SENDING, Connection
-from app.deadletters.errors import CampaignAbortedError, CampaignRunningError, NothingComesBackError
+from app.deadletters.alone import alone
+from app.deadletters.database import Connection
+from app.deadletters.errors import CampaignAbortedError, NothingComesBackError
 from app.deadletters.index import Index
 from app.deadletters.order import Standing, sendable
 from app.deadletters.ramp import STEP_S, Ramp, failed
@@ -26,8 +27,6 @@ LOT = 500
 LOOK_S = 0.1
 AGAIN_S = 0.01
 PATIENCE_S = 60.0
-LOCK = "select pg_try_advisory_lock(%s, hashtext(%s))"
-UNLOCK = "select pg_advisory_unlock(%s, hashtext(%s))"
 
 Announce = Callable[[Tally, float], None]
 
@@ -48,7 +47,7 @@ class Campaign:
         Raises `CampaignRunningError` while another one sends to the same groups, `CampaignAbortedError` when more than
         its share died again, `NothingComesBackError` when the workers are silent.
         """
-        with self._alone(), ExitStack() as open_:
+        with alone(self._connection, self._run.consumer_groups), ExitStack() as open_:
             for group in self._run.consumer_groups:
                 self._senders[group] = Sender(self._kafka, group)
                 open_.callback(self._senders[group].close)
@@ -102,24 +101,6 @@ class Campaign:
                 )
             time.sleep(AGAIN_S)  # a transaction shows a moment after its commit
             self._index.catch_up()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        held: list[str] = []
-        try:
-            for group in self._run.consumer_groups:
-                if self._connection.execute(LOCK, (SENDING, group)).fetchone() != (True,):
-                    raise CampaignRunningError(self._told_of_rival(group))
-                held.append(group)
-            yield
-        finally:
-            if not self._connection.closed:
-                for group in held:
-                    self._connection.execute(UNLOCK, (SENDING, group))
-
-    def _told_of_rival(self, group: str) -> str:
-        rival = next((f"{run} by {who}" for run, who in runs.rivals(self._connection, self._run)), "one that begins")
-        return f"a campaign sends to {group} already ({rival}); wait until it has ended, then resume {self._run.id}"
 
     def _began(self) -> None:
         with self._connection.transaction():

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 import msgspec
 
 from app.deadletters import audit, reading, shown
+from app.deadletters.alone import alone
 from app.deadletters.database import Connection, connect
 from app.deadletters.feed import Feed
 from app.deadletters.index import Index, topics_of
@@ -66,6 +67,17 @@ class FilledDesk(Desk, frozen=True):
     """What the index says, and the index, to be filled further."""
 
     index: Index
+    groups: Sequence[str]
+
+    def rebuild(self, who: str) -> int:
+        """Make the index anew; how many records it is made from.
+
+        No campaign runs meanwhile: half an index does not know what was sent.
+        """
+        with alone(self.connection, self.groups):
+            audit.record(self.connection, who, "rebuild", [])
+            self.index.empty()
+            return self.index.catch_up()
 
 
 @contextmanager
@@ -74,7 +86,7 @@ def desk(kafka: str, dsn: str, groups: Sequence[str], registry: SchemaRegistry) 
     with connect(dsn) as connection, closing(Feed(kafka, topics_of(groups))) as feed:
         index = Index(connection, feed, registry)
         index.catch_up()
-        yield FilledDesk(connection, registry, index)
+        yield FilledDesk(connection, registry, index, groups)
 
 
 def _in_sequence(story: dict[str, object]) -> tuple[str, str, int]:

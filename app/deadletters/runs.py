@@ -37,9 +37,6 @@ select id, who, why, rate, abort_share, consumer_groups, state,
 from dead_letters.runs where id = %s
 """
 STATE: LiteralString = "update dead_letters.runs set state = %s where id = %s"
-RIVALS: LiteralString = """
-select id, who from dead_letters.runs where state = 'running' and consumer_groups && %s and id <> %s order by at desc
-"""
 LETTERS: LiteralString = "select letter from dead_letters.run_letters where run = %s order by place"
 # of a record that died again, the newest letter says how it stands
 STANDINGS: LiteralString = """
@@ -151,11 +148,6 @@ def letters_of(connection: Connection, run: str) -> list[str]:
 
 def set_state(connection: Connection, run: str, state: str) -> None:
     connection.execute(STATE, (state, run))
-
-
-def rivals(connection: Connection, run: Run) -> list[tuple[str, str]]:
-    """(run, who) of those that are said to send to the same groups."""
-    return [(found, who) for found, who in connection.execute(RIVALS, (run.consumer_groups, run.id))]
 
 
 def standings(connection: Connection, run: str) -> list[Standing]:

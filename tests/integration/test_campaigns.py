@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.deadletters import audit, reading, runs
+from app.deadletters.alone import alone
 from app.deadletters.campaign import Campaign
 from app.deadletters.desk import FilledDesk
 from app.deadletters.errors import CampaignAbortedError, CampaignRunningError, NothingToSendError
@@ -149,6 +150,14 @@ def test_of_two_operators_at_once_one_sends_and_the_other_is_told(post: Post, da
     assert ends[1] == "finished"
     assert f"a campaign sends to {post.group} already" in ends[0]
     assert len(post.letters_sent()) == len(set(post.letters_sent())) == len(KEYS)
+
+
+def test_the_index_is_not_made_anew_while_a_campaign_runs(post: Post, database: str) -> None:
+    """Half an index would not know what was sent already."""
+    with post.desk(database) as other, post.desk(database) as desk:
+        with alone(other.connection, [post.group]), pytest.raises(CampaignRunningError, match="being made anew"):
+            desk.rebuild("op")
+        assert desk.rebuild("op") == 0
 
 
 def test_the_rate_grows_in_steps_as_the_topic_shows(post: Post, database: str) -> None:
