@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Most tests wait for servers, so more run at once than there are cores; long ones come first.
 AT_ONCE ?= -n 4 --no-loadscope-reorder
 
-.PHONY: demo test chaos kills bench check lint types contracts lock clean
+.PHONY: demo test chaos kills failures bench check lint types contracts lock clean
 
 demo: $(READY)
 	@$(BIN)/orderflow demo $(ARGS)
@@ -21,6 +21,10 @@ chaos: $(READY)
 # A worker is killed at each step of a checkpoint and of a restore, and its files are damaged; see docs/chaos.md.
 kills: $(READY)
 	@$(BIN)/python -m tests.chaos.steps $(ARGS)
+
+# Records fail, for a while or for good, while workers are killed, and all letters come back; see docs/chaos.md.
+failures: $(READY)
+	@$(BIN)/python -m tests.chaos.failing $(ARGS)
 
 # orderflow beside its peers on the same work; ARGS=--quick for one round. Results go to bench/results.
 bench: $(READY)

@@ -57,7 +57,7 @@ class Order(msgspec.Struct, kw_only=True):
 def topology_of(order: Order) -> Topology:
     if order.kind == "counting":
         return counting(order.topology, Path(order.shared), order.delays_ms, order.extra, order.parked_most)
-    return acting(order.topology, Path(order.shared), order.delays_ms, order.limit_s)
+    return acting(order.topology, Path(order.shared), order.delays_ms, order.limit_s, order.parked_most)
 
 
 def slowly(call: Callable[..., int], seconds: float) -> Callable[..., int]:

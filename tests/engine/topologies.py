@@ -103,14 +103,14 @@ class KeyedCounts:
 
 
 class Faults:
-    """Makes a tick fail as it says, and notes each attempt in a file that outlives the process.
+    """Makes a tick fail as it says, and notes attempts and effects in files that outlive the process.
 
     Once the file `fixed` is there, no tick fails permanently.
     """
 
     def __init__(self, directory: Path) -> None:
         self.fixed = directory / "fixed"
-        self._directory = directory / "attempts"
+        self._directory, self._effects = directory / "attempts", directory / "effects"
         self._directory.mkdir(parents=True, exist_ok=True)
 
     def attempt(self, tick: Tick) -> None:
@@ -122,6 +122,13 @@ class Faults:
             self.note(tick)
             if len(self.times(tick.key, tick.number)) <= tick.fails:
                 raise TransientError(f"{tick.key} fails as told")
+        with self._effects.open("a") as file:
+            file.write(f"{tick.key} {tick.number}\n")
+
+    def effects(self) -> list[tuple[str, int]]:
+        """(key, number) of each tick that did not fail, in the order in which that was."""
+        lines = [line.split() for line in self._effects.read_text().splitlines()]
+        return [(key, int(number)) for key, number in lines]
 
     def note(self, tick: Tick) -> None:
         with (self._directory / f"{tick.key}-{tick.number}").open("a") as file:
@@ -219,9 +226,11 @@ class FileGateway:
         return "done"
 
 
-def acting(name: str, directory: Path, delays_ms: tuple[int, ...], limit_s: float = 2.0) -> Topology:
+def acting(
+    name: str, directory: Path, delays_ms: tuple[int, ...], limit_s: float = 2.0, parked_most: int = 10_000
+) -> Topology:
     """Calls a gateway for each tick, and sends on what came of it; it must be told its start."""
-    topology = Topology(name, FailurePolicy(delays_ms), start_required=True)
+    topology = Topology(name, FailurePolicy(delays_ms, parked_most=parked_most), start_required=True)
     out = topology.emits(f"{name}-out")
     reactions = Reactions(
         topology,
