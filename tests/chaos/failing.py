@@ -35,6 +35,7 @@ PARKED_MOST = 10
 FOR_A_WHILE, FOR_GOOD = 0.05, 0.01  # shares of the records
 LIMIT_S = 300.0
 ROUNDS = 10
+PARTS = 20  # of a second: the load is steady, so that a kill finds work under way
 
 Kind: TypeAlias = Literal["counting", "acting"]
 
@@ -135,9 +136,10 @@ def run(log: Log, directory: Path, name: str, plan: Plan) -> Found:
         workers = [cluster.start(worker) for worker in WORKERS]
         cluster.ready(*workers)
         with Killer(cluster, workers, plan) as killer:
-            for begin in range(0, len(sent), plan.per_second):
-                log.send(cluster.source, sent[begin : begin + plan.per_second])
-                time.sleep(1.0)
+            part = max(1, plan.per_second // PARTS)
+            for begin in range(0, len(sent), part):
+                log.send(cluster.source, sent[begin : begin + part])
+                time.sleep(1 / PARTS)
             cluster.quiet(LIMIT_S)
             faults.fixed.touch()
             send_all_back(cluster)
