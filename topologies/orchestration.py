@@ -6,6 +6,7 @@ from app.domain import orchestration
 from app.domain.orchestrated import OrchestrationRow
 from app.serde.registry import SchemaRegistry
 from app.serde.topics import (
+    FULFILMENT_COMMANDS,
     INVENTORY_COMMANDS,
     INVENTORY_EVENTS,
     ORDERS_EVENTS,
@@ -30,7 +31,7 @@ def build(settings: Settings, registry: SchemaRegistry, decisions: Gateway) -> T
         settings,
         registry,
         decisions,
-        reads=(ORDERS_EVENTS, PAYMENTS_EVENTS, INVENTORY_EVENTS, SHIPPING_EVENTS),
+        reads=(ORDERS_EVENTS, PAYMENTS_EVENTS, INVENTORY_EVENTS, SHIPPING_EVENTS, FULFILMENT_COMMANDS),
         emits=(PAYMENTS_COMMANDS, INVENTORY_COMMANDS, SHIPPING_COMMANDS, ALERTS),
         rules=orchestration,
         rows=SAGAS,

@@ -12,11 +12,15 @@ from app.domain.calls import Cancel, Confirm, Decided, Superseded
 from app.domain.events import Event, Micros, OrderCancelled, OrderConfirmed, OrderCreated
 from app.domain.fulfilment_saga import FULFILMENT, SAGAS
 from app.domain.orchestrated import DECISIONS, OrchestrationRow, Placed, decision, sent
+from app.domain.requests import ResolveStep, RetryStep, SagaOperation, SkipStep
 from app.domain.step import Step, Timer
 from app.domain.streams import is_new, noted, origin
 from app.sagas import machine
-from app.sagas.instance import Abort, Command, Reply, Transition
+from app.sagas.instance import Abort, Action, Cause, Command, Operate, Reply, Transition
 from app.sagas.instance import Timer as SagaTimer
+from app.sagas.operations import OperationRefusedError
+
+_ACTIONS: dict[type[Event], Action] = {RetryStep: "retry", SkipStep: "skip", ResolveStep: "resolve"}
 
 
 class Advance(Struct, frozen=True):
@@ -75,6 +79,8 @@ def _advance(row: OrchestrationRow | None, cause: Event | Timer, now: Micros) ->
         return _begun(cause, now) if isinstance(cause, OrderCreated) else None
     if isinstance(cause, Timer):
         return _proceed(Advance(row), SagaTimer(cause.name, cause.due_at), now)
+    if isinstance(cause, SagaOperation):
+        return _operated(row, cause, now)
     if not is_new(row, cause):
         return None
     advance = Advance(noted(row, cause))
@@ -95,7 +101,22 @@ def _begun(cause: OrderCreated, now: Micros) -> Advance | None:
     return Advance(row, (begun,))
 
 
-def _proceed(advance: Advance, cause: Reply | SagaTimer | Abort, now: Micros) -> Advance:
+def _operated(row: OrchestrationRow, cause: SagaOperation, now: Micros) -> Advance | None:
+    """An operator whose command is refused by now was overtaken: it has no effect."""
+    operation = Operate(
+        id=cause.event_id,
+        action=_ACTIONS[type(cause)],
+        step=cause.step,
+        operator=cause.operator,
+        reason=cause.reason,
+    )
+    try:
+        return _proceed(Advance(row), operation, now)
+    except OperationRefusedError:
+        return None
+
+
+def _proceed(advance: Advance, cause: Cause, now: Micros) -> Advance:
     row = advance.row
     transition = machine.proceed(SAGAS.of(row.saga), row.saga, cause, now)
     if transition.instance is None:

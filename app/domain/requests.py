@@ -1,11 +1,11 @@
-"""What the fulfilment saga asks of the services: commands, one class per Avro schema under `schemas/`.
+"""What the fulfilment saga asks of the services, and operators of it: commands, one class per Avro schema.
 
 A command has the envelope of an event. `version` is its position among the order's commands to that service, from 1.
 A service answers every command, a repeated one as it did the first time.
 """
 
 from app.domain.events import Event, Items
-from app.domain.fields import Currency, Minor, Name, Version
+from app.domain.fields import Currency, Minor, Name, Text, Version
 
 
 class ServiceCommand(Event, frozen=True, kw_only=True, gc=False):
@@ -51,6 +51,30 @@ class CancelDelivery(ServiceCommand, frozen=True, kw_only=True, gc=False):
     """Answered `DeliveryCancelled` or, when none was scheduled, `DeliveryVoided`."""
 
 
+class SagaOperation(Event, frozen=True, kw_only=True, gc=False):
+    """What an operator asks of the saga of this order, about a step that failed for good. It has effect once.
+
+    `version` says nothing here: operators do not count.
+    """
+
+    step: Name
+    operator: Name
+    reason: Text
+
+
+class RetryStep(SagaOperation, frozen=True, kw_only=True, gc=False):
+    """Asks again, with all attempts."""
+
+
+class SkipStep(SagaOperation, frozen=True, kw_only=True, gc=False):
+    """Goes on without it: it stays as it is."""
+
+
+class ResolveStep(SagaOperation, frozen=True, kw_only=True, gc=False):
+    """Goes on: it was done by hand."""
+
+
 TO_PAYMENTS: tuple[type[ServiceCommand], ...] = (ReservePayment, CapturePayment, ReleasePayment)
 TO_INVENTORY: tuple[type[ServiceCommand], ...] = (ReserveStock, ReleaseStock)
 TO_SHIPPING: tuple[type[ServiceCommand], ...] = (ScheduleDelivery, CancelDelivery)
+TO_FULFILMENT: tuple[type[SagaOperation], ...] = (RetryStep, SkipStep, ResolveStep)

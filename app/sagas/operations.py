@@ -4,7 +4,7 @@ from app.errors import RefusedError
 from app.sagas.definition import Kind
 from app.sagas.instance import Operate, Operation
 from app.sagas.routes import ask_next, undo_next
-from app.sagas.turn import Turn
+from app.sagas.turn import MAX_ERROR, Turn
 
 MAX_OPERATIONS = 100  # a saga remembers so many, the newest ones
 
@@ -32,7 +32,8 @@ def operate(turn: Turn, command: Operate) -> None:
     index, kind = _failed(turn, command.step)
     if command.action == "skip" and index == turn.definition.pivot:
         raise PivotSkippedError(f"{command.step} decides the saga: retry it, or resolve it once it is known to be done")
-    operation = Operation(command.id, command.action, command.step, command.operator, command.reason, turn.now)
+    reason = command.reason[:MAX_ERROR]
+    operation = Operation(command.id, command.action, command.step, command.operator, reason, turn.now)
     turn.change(operations=(*turn.instance.operations, operation)[-MAX_OPERATIONS:])
     if command.action == "retry":
         turn.note(index, kind, "failed", before=turn.instance.steps[index].progress(kind).attempts)

@@ -10,6 +10,7 @@ SHIPPING_EVENTS = "shipping.events"
 PAYMENTS_COMMANDS = "payments.commands"
 INVENTORY_COMMANDS = "inventory.commands"
 SHIPPING_COMMANDS = "shipping.commands"
+FULFILMENT_COMMANDS = "fulfilment.commands"
 
 EVENT_TYPES: dict[str, tuple[type[Event], ...]] = {
     ORDERS_EVENTS: events.ORDERS,
@@ -19,6 +20,7 @@ EVENT_TYPES: dict[str, tuple[type[Event], ...]] = {
     PAYMENTS_COMMANDS: requests.TO_PAYMENTS,
     INVENTORY_COMMANDS: requests.TO_INVENTORY,
     SHIPPING_COMMANDS: requests.TO_SHIPPING,
+    FULFILMENT_COMMANDS: requests.TO_FULFILMENT,
 }
 
 _TOPICS = {event_type: topic for topic, types in EVENT_TYPES.items() for event_type in types}
@@ -30,9 +32,11 @@ def topic_of(event_type: type[Event]) -> str:
 
 
 def source_of(event_type: type[Event]) -> str:
-    """The service that says so: commands are the saga's."""
+    """The service that says so: commands to the others are the saga's, those to it an operator's."""
     service, _, kind = topic_of(event_type).partition(".")
-    return "fulfilment" if kind == "commands" else service
+    if kind == "commands":
+        return "operator" if service == "fulfilment" else "fulfilment"
+    return service
 
 
 def full_name(event_type: type[Event]) -> str:

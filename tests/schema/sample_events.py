@@ -76,6 +76,9 @@ PAYLOADS: dict[type[Event], dict[str, object]] = {
     requests.ReleaseStock: {"order_version": 1},
     requests.ScheduleDelivery: {"order_version": 1, "customer_id": "12923"},
     requests.CancelDelivery: {"order_version": 1},
+    requests.RetryStep: {"step": "payment", "operator": "ada", "reason": "the provider is back"},
+    requests.SkipStep: {"step": "payment", "operator": "ada", "reason": "written off"},
+    requests.ResolveStep: {"step": "payment", "operator": "ada", "reason": "refunded by hand"},
 }
 SAMPLES: tuple[Event, ...] = tuple(
     event_type(**{**ENVELOPE, **payload})  # type: ignore[arg-type]

@@ -12,5 +12,6 @@ from tests.schema.sample_events import SAMPLES
 def test_an_event_names_who_says_it_and_its_type(event: Event) -> None:
     service, kind = topic_of(type(event)).split(".")
     named = dict(headers(event))
-    assert named["ce_source"].decode() == f"/orderflow/{'fulfilment' if kind == 'commands' else service}"
+    asker = "operator" if service == "fulfilment" else "fulfilment"
+    assert named["ce_source"].decode() == f"/orderflow/{asker if kind == 'commands' else service}"
     assert named["ce_type"].decode() == full_name(type(event)) == f"orderflow.{service}.{type(event).__name__}"

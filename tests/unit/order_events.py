@@ -35,6 +35,8 @@ _PAYLOADS: dict[str, Any] = {
     "reason": "no",
     "sku": "apple",
     "delivery_id": "delivery-1",
+    "step": "payment",
+    "operator": "ada",
 }
 
 
