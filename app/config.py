@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.errors import SetupError
+from app.masking import without_password
 
 PREFIX = "ORDERFLOW_"
 
@@ -78,8 +79,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.failures.get(topology, Failures())
 
     def __repr__(self) -> str:
-        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "postgres"}
-        return f"Settings({', '.join(f'{k}={v!r}' for k, v in shown.items())}, postgres='***')"
+        shown = {name: getattr(self, name) for name in self.__struct_fields__} | {"postgres": "***"}
+        shown["registry"] = without_password(self.registry)
+        return f"Settings({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -126,7 +128,7 @@ def _checked(field: str, value: object) -> object:
 
 
 def _check_url(text: str) -> None:
-    expected = f"expected a URL like http://host:8080, got {text!r}"
+    expected = f"expected a URL like http://host:8080, got {without_password(text)!r}"
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0

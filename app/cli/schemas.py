@@ -8,6 +8,7 @@ import typer
 
 from app.config import load
 from app.errors import SetupError
+from app.masking import without_password
 from app.serde.decoder import decoder_in_use
 from app.serde.history import lock_new, problems
 from app.serde.lock import DIRECTORY, committed_registry, read_lock
@@ -52,8 +53,8 @@ def register(as_json: Json = False) -> None:
     registry, schemas = HttpRegistry(url), committed_registry().schemas()
     for schema in schemas:
         registry.register(schema)
-    count = len(schemas)
-    typer.echo(json.dumps({"registered": count}) if as_json else f"{count} schemas are in the registry at {url}")
+    count, shown = len(schemas), without_password(url)
+    typer.echo(json.dumps({"registered": count}) if as_json else f"{count} schemas are in the registry at {shown}")
 
 
 @cli.command("list")

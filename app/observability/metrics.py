@@ -53,6 +53,7 @@ BLOCKED = Gauge(
 )
 RETRY_DEPTH = Gauge("orderflow_retry_records", "Records that wait for a retry.", ("group", "partition", "delay_ms"))
 LATENESS = Histogram("orderflow_retry_lateness_seconds", "How late a due retry was.", ("group",), buckets=_FAST)
+OUTAGES = Counter("orderflow_outages_total", "Times that calls failed for so many keys that none was made.", ("group",))
 HELD = Gauge("orderflow_task_held", "1 while a task begins nothing new, by why.", ("group", "partition", "state"))
 
 # the outside world

@@ -7,6 +7,7 @@ import httpx2
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
 from app.errors import SetupError
+from app.masking import without_password
 from app.serde.errors import RegistryUnavailableError, UnknownSchemaError
 from app.serde.lock import guid_of
 from app.serde.registry import RegisteredSchema
@@ -22,7 +23,7 @@ class HttpRegistry:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url, self._shown = url, without_password(url)
 
     def _client(self) -> SchemaRegistryClient:
         return SchemaRegistryClient({"url": self._url, "timeout": REQUEST_S, "max.retries": 0})
@@ -52,15 +53,15 @@ class HttpRegistry:
             with self._client() as client:
                 number = client.register_schema(schema.subject, Schema(json.dumps(schema.schema), "AVRO"))
         except (SchemaRegistryError, httpx2.HTTPError, OSError) as error:
-            raise SetupError(f"{schema.subject} cannot be registered at {self._url}: {error}; mend that") from error
+            raise SetupError(f"{schema.subject} cannot be registered at {self._shown}: {error}; mend that") from error
         if number != schema.id:
             raise SetupError(
-                f"{schema.subject} version {schema.version} has id {number} at {self._url}, but {schema.id} in the "
+                f"{schema.subject} version {schema.version} has id {number} at {self._shown}, but {schema.id} in the "
                 "lock and in the topics; use a registry, or a context of one, that holds nothing else"
             )
 
     def _unavailable(self, schema_id: int, why: str) -> RegistryUnavailableError:
-        return RegistryUnavailableError(f"the registry at {self._url} did not tell of schema {schema_id} ({why})")
+        return RegistryUnavailableError(f"the registry at {self._shown} did not tell of schema {schema_id} ({why})")
 
 
 def _record(schema: Schema, schema_id: int) -> dict[str, Any]:

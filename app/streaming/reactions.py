@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import msgspec
 
 from app.errors import PermanentError, TransientError
-from app.observability.metrics import GATEWAY_CALLS, GATEWAY_SECONDS
+from app.observability.log import logger
+from app.observability.metrics import GATEWAY_CALLS, GATEWAY_SECONDS, OUTAGES
 from app.streaming.boundary import Boundary
 from app.streaming.brake import Brake, BrakePolicy
 from app.streaming.errors import KeyMismatchError, NoKeyError, OutageError, ReactionTimeoutError
@@ -23,6 +24,8 @@ from app.streaming.record import Output, Record
 from app.streaming.table import AnyTable, TableSpec
 from app.streaming.timers import TimerRow, Timers, timer_table
 from app.streaming.topology import Source, TaskBatch, Topology
+
+log = logger(__name__)
 
 
 class StepResult(Protocol):
@@ -125,21 +128,37 @@ class Reaction:
 
     async def _call(self, key: bytes, row: Any, cause: Any, call: object, *, give_up: bool, waits: bool) -> StepResult:
         """`give_up`: no retry is left; `waits`: the cause can be retried without counting that."""
-        rules, brake = self._of.rules, self._of.brake
+        rules = self._of.rules
         try:
             answer = await self._bounded(call)
         except TransientError as error:
-            counts = brake.failed(key, self._boundary.now_us())
+            counts = self._failed(key, call, error)
             if waits and not counts:
                 raise OutageError(f"calls fail for many keys, this one too: {error}") from error
             if not give_up:
                 raise
             return rules.exhausted(row, cause, call, self._boundary.now_us())
         except PermanentError:
-            brake.answered()
+            self._answered()
             raise
-        brake.answered()
+        self._answered()
         return rules.conclude(row, cause, call, answer, self._boundary.now_us())
+
+    def _failed(self, key: bytes, call: object, error: TransientError) -> bool:
+        """Tell the brake; whether the failure counts as an attempt."""
+        brake, group = self._of.brake, self._boundary.group
+        counts = brake.failed(key, self._boundary.now_us())
+        if counts and not brake.is_open():
+            OUTAGES.labels(group).inc()
+            log.error("outage.began", group=group, call=type(call).__name__, error=str(error)[:500])
+        return counts
+
+    def _answered(self) -> None:
+        brake = self._of.brake
+        was_open = brake.is_open()
+        brake.answered()
+        if brake.is_open() and not was_open:
+            log.info("outage.ended", group=self._boundary.group)
 
     async def _bounded(self, call: object) -> object:
         labels, began, outcome = (self._boundary.group, type(call).__name__), time.monotonic(), "failed"

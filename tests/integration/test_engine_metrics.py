@@ -15,7 +15,7 @@ from tests.engine.topologies import Tick
 
 LATER_MS = 600_000
 # of copies and of what stands still: their own tests look at them
-ELSEWHERE = {"orderflow_standby_lag_records", "orderflow_troubles"}
+ELSEWHERE = {"orderflow_standby_lag_records", "orderflow_troubles", "orderflow_outages"}
 
 
 def told(worker: WorkerProcess) -> dict[str, Metric]:

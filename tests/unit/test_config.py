@@ -45,6 +45,20 @@ def test_a_refused_dsn_is_not_shown() -> None:
     assert "secret" not in str(refused.value)
 
 
+def test_a_password_is_never_shown() -> None:
+    settings = load(
+        {
+            "ORDERFLOW_POSTGRES": "postgresql://orderflow:secret@host/orderflow",
+            "ORDERFLOW_REGISTRY": "https://orderflow:secret@registry:8081",
+        }
+    )
+    assert "secret" not in repr(settings)
+    assert "https://***@registry:8081" in repr(settings)
+    with pytest.raises(SetupError) as refused:
+        load({"ORDERFLOW_REGISTRY": "ftp://orderflow:secret@registry"})
+    assert "secret" not in str(refused.value)
+
+
 def test_settings_come_back_from_the_environment_that_they_were_written_to() -> None:
     failures = {"payments": Failures(retries=Retries(base_ms=5), topics={"orders.events": Retries(max_retries=1)})}
     settings = Settings(api="https://shop:8443/base", port=0, retry_delays_ms=(1, 2), failures=failures)
