@@ -14,8 +14,14 @@ from tests.engine.log import Log, until
 from tests.engine.topologies import Tick
 
 LATER_MS = 600_000
-# of copies and of what stands still: their own tests look at them
-ELSEWHERE = {"orderflow_standby_lag_records", "orderflow_troubles", "orderflow_outages"}
+# of copies, of what stands still, and of letters as the API knows them: their own tests look at them
+ELSEWHERE = {
+    "orderflow_open_dead_letters",
+    "orderflow_oldest_dead_letter_timestamp_seconds",
+    "orderflow_outages",
+    "orderflow_standby_lag_records",
+    "orderflow_troubles",
+}
 
 
 def told(worker: WorkerProcess) -> dict[str, Metric]:
