@@ -1,6 +1,6 @@
 """One row per order: what all topics have told of it. Everything else that is shown of orders derives from this row."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
@@ -52,7 +52,7 @@ _write_lines = Encoder().encode_lines
 _read_lines = Decoder(Line).decode_lines
 
 
-def packed(items: Iterable[Item]) -> Lines:
+def packed(*items: Item) -> Lines:
     return _write_lines([(item.sku, item.quantity) for item in items])
 
 
@@ -117,7 +117,7 @@ def _created(row: OrderSummary, event: OrderCreated) -> OrderSummary:
         currency=event.currency,
         total_minor=total_minor,
         item_count=item_count,
-        lines=packed(event.items),
+        lines=packed(*event.items),
         placed_at=event.placed_at,
     )
 
@@ -129,7 +129,7 @@ def _item_added(row: OrderSummary, event: ItemAdded) -> OrderSummary:
         version=event.version,
         total_minor=row.total_minor + item.quantity * item.unit_price_minor,
         item_count=row.item_count + item.quantity,
-        lines=row.lines + packed((item,)),
+        lines=row.lines + packed(item),
     )
 
 

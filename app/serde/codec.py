@@ -39,17 +39,20 @@ class EventCodec:
         """The event in this value; the newest type whatever version wrote it."""
         if not value or len(value) > MAX_VALUE_BYTES:
             raise MalformedValueError(f"an event has 1 to {MAX_VALUE_BYTES} bytes, not {len(value or b'')}")
+        decoder = self._decoders.get(value[:_ID_HEADER])  # the header of a GUID is longer, and never found so
+        return (decoder or self._decoder_of(value))(value)
+
+    def _decoder_of(self, value: bytes) -> Decode:
         header = _header(value)
-        decoder = self._decoders.get(header)
-        if decoder is None:
-            decoder = self._decoders[header] = self._decoder(header)
-        return decoder(value)
+        if header not in self._decoders:
+            self._decoders[header] = self._decoder(header)
+        return self._decoders[header]
 
     def prepare(self, value: bytes | None) -> None:
         """Raises a `RegistryUnavailableError` while the registry has not said what schema wrote this value."""
-        if value and (header := _header(value)) not in self._decoders:
+        if value:
             with contextlib.suppress(PoisonError):
-                self._decoders[header] = self._decoder(header)
+                self._decoder_of(value)
 
     def encode(self, event: Event) -> bytes:
         """The value of this event, by the newest schema; `InvalidEventError` for what `decode` would refuse."""

@@ -74,7 +74,10 @@ class Route(msgspec.Struct, frozen=True):
             new = fold(old, event)
             if new is None:
                 return
-            outputs = [checked(output) for feed in feeds for output in feed.outputs(old, new)] if feeds else ()
+            if not feeds:
+                put(row, new)
+                return
+            outputs = [checked(output) for feed in feeds for output in feed.outputs(old, new)]
             put(row, new)
             state.outputs.extend(outputs)
 

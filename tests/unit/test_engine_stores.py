@@ -97,7 +97,7 @@ def test_a_store_is_open_in_one_place_at_a_time(tmp_path: Path) -> None:
     with pytest.raises(StoreInUseError):
         Stores(tmp_path, StateMemory(16), keep_s=0.0).open(NAME)
     store.write({b"a": b"1"}.items(), {})
-    assert stores.rows_each == (16 << 20) * 5 // 8
+    assert stores.rows_each == (16 << 20) // 2
 
 
 def test_a_store_that_cannot_be_read_is_set_aside_and_begun_anew(stores: Stores, tmp_path: Path) -> None:

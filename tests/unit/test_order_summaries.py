@@ -53,7 +53,7 @@ def test_a_created_order_shows_its_lines_and_total() -> None:
         currency="GBP",
         total_minor=350,
         item_count=3,
-        lines=packed(lines),
+        lines=packed(*lines),
         placed_at=PLACED_AT,
     )
 

@@ -22,7 +22,7 @@ ORDER = OrderSummary(
     currency="GBP",
     total_minor=1530,
     item_count=6,
-    lines=packed((Item(sku="white heart", quantity=6, unit_price_minor=255),)),
+    lines=packed(Item(sku="white heart", quantity=6, unit_price_minor=255)),
     placed_at=1_317_914_400_000_000,
     charged_minor=1530,
     reserved_versions=(1,),
