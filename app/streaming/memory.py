@@ -8,12 +8,12 @@ WINDOW, DELETED_OF_WINDOW = 8_192, 4_096
 
 
 class StateMemory:
-    """One budget: half of it for rows in memory, a quarter for those beyond that which must be written before they can be
-    let go of, and a quarter for RocksDB. A row is found in memory ten times as fast as there.
+    """One budget: half of it for rows in memory, a quarter for those beyond that, which must be written before they can
+    be let go of, and a quarter for RocksDB. A row is found in memory ten times as fast as there.
 
-    A quarter of that quarter is for memtables, which are filled whatever there is to write. They are charged to the block
-    cache, and so are indexes and filters: what RocksDB holds stays within its part, however many stores and keys there
-    are. A budget is a bound, not a reservation.
+    A quarter of that quarter is for memtables, which are filled whatever there is to write. They are charged to the
+    block cache, and so are indexes and filters: what RocksDB holds stays within its part, however many stores and keys
+    there are. A budget is a bound, not a reservation.
     """
 
     def __init__(self, limit_mb: int) -> None:
