@@ -14,7 +14,7 @@ from app.serde.codec import EventCodec, event_codec
 from app.serde.registry import SchemaRegistry
 from app.serde.topics import EVENT_TYPES, topic_of
 from app.streaming.brake import BrakePolicy
-from app.streaming.failures import FailurePolicy
+from app.streaming.policy import FailurePolicy
 from app.streaming.reactions import Gateway, Reactions, Rules
 from app.streaming.record import Output
 from app.streaming.table import TableSpec

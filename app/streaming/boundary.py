@@ -7,21 +7,12 @@ import msgspec
 from app.errors import SurroundingsError
 from app.observability.log import logger
 from app.observability.metrics import DEAD_LETTERS, RETRIES
+from app.streaming.blocked import Follower
 from app.streaming.errors import ParkedBehindError, StoreError
-from app.streaming.failures import (
-    Attempt,
-    Behind,
-    Delivery,
-    FailurePolicy,
-    Redrive,
-    Retry,
-    dead_letter,
-    decide,
-    is_portable,
-    retry_record,
-)
+from app.streaming.failures import Attempt, Behind, Delivery, Redrive, dead_letter, retry_record
 from app.streaming.letters import Result, outcome_output
-from app.streaming.parking import Follower, Parking
+from app.streaming.parking import Parking
+from app.streaming.policy import FailurePolicy, Retry, decide, is_portable
 from app.streaming.record import Record
 from app.streaming.state import TaskState
 from app.streaming.timers import Timers
@@ -119,6 +110,12 @@ class Boundary:
                 self._tell(follower.attempt.redrive, key, "discarded")
             self.goes_on(key)
         return follower
+
+    def let_go_on(self) -> None:
+        """Where dead records do not block their keys, let those go on that one has blocked before that was so."""
+        for key, head in self.parking.dead_heads() if self.policy.goes_on else ():
+            self.parking.set_aside(head, head.redrives)
+            self.goes_on(key)
 
     def goes_on(self, key: bytes | None) -> None:
         """The record that the key waited for is done with: what waits behind it follows."""

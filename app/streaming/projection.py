@@ -15,7 +15,7 @@ from app.streaming.boundary import Boundary
 from app.streaming.errors import KeyMismatchError, NoKeyError
 from app.streaming.failures import Attempt, Delivery
 from app.streaming.record import Output, Record, RecordBatch
-from app.streaming.runner import AGAIN_US, DRAIN_STEP, Hold
+from app.streaming.runner import AGAIN_US, DRAIN_STEP, TURN_STEP, Hold
 from app.streaming.state import TaskState
 from app.streaming.table import AnyTable, TableSpec, row_key
 from app.streaming.timers import TimerRow
@@ -135,6 +135,7 @@ class ProjectionRunner:
         self._steps = {topic: route.bind(boundary.state) for topic, route in routes.items()}
         self._waiting: deque[tuple[RecordBatch, int]] = deque()
         self._hold: Hold | None = None
+        self._left = TURN_STEP
 
     def take(self, batch: RecordBatch) -> None:
         self._waiting.append((batch, 0))
@@ -142,6 +143,7 @@ class ProjectionRunner:
             self._handle_waiting()
 
     def go_on(self) -> None:
+        self._left = TURN_STEP
         if self._hold is not None and self._hold.until <= self._boundary.now_us():
             self._hold = None
             self._handle_waiting()
@@ -159,16 +161,15 @@ class ProjectionRunner:
 
     def _take(self, batch: RecordBatch, begin: int) -> None:
         state, blocked = self._boundary.state, self._parking.blocked
-        done = begin
-        self._routes[batch.topic].load(state, batch.keys)
-        if not blocked or blocked.keys().isdisjoint(batch.keys):
-            done = self._run(self._steps[batch.topic], batch, begin)
-        for index in range(done, len(batch)):
-            record = batch.record(index)
-            if record.key in blocked:
-                self._boundary.park(record)
+        step, keys = self._steps[batch.topic], batch.keys
+        self._routes[batch.topic].load(state, keys)
+        if not blocked or blocked.keys().isdisjoint(keys):
+            begin = self._run(step, batch, begin)
+        for index in range(begin, len(batch)):
+            if keys[index] in blocked:
+                self._boundary.park(batch.record(index))
             else:
-                self._begin_one(record, index)
+                self._begin_one(step, batch, index)
         state.positions[batch.topic] = batch.end
 
     def _run(self, step: Step, batch: RecordBatch, begin: int) -> int:
@@ -185,16 +186,17 @@ class ProjectionRunner:
             done += 1
         return done
 
-    def _begin_one(self, record: Record, index: int) -> None:
+    def _begin_one(self, step: Step, batch: RecordBatch, index: int) -> None:
         try:
-            self._steps[record.topic](record.key, record.value)
+            step(batch.keys[index], batch.values[index])
         except SurroundingsError as error:
             raise _NotBegunError(index, error) from error
         except Exception as error:  # noqa: BLE001 - the failure boundary
-            self._boundary.failed(record, Attempt(), error)
+            self._boundary.failed(batch.record(index), Attempt(), error)
 
     def _handle(self, record: Record, attempt: Attempt) -> bool:
-        """Answers whether the key of the record goes on."""
+        """A record that comes back. Answers whether its key goes on."""
+        self._left -= 1
         try:
             self._steps[record.topic](record.key, record.value)
         except Exception as error:  # noqa: BLE001 - the failure boundary
@@ -210,7 +212,7 @@ class ProjectionRunner:
                 self.drain(key)
 
     def drain(self, key: bytes) -> None:
-        for _ in range(DRAIN_STEP):
+        for _ in range(min(DRAIN_STEP, self._left)):
             follower = self._boundary.next_of(key)
             if follower is None or not self._handle(follower.record, follower.attempt):
                 return
@@ -229,7 +231,7 @@ class ProjectionRunner:
         return 0
 
     def room(self) -> int:
-        return DRAIN_STEP if self._hold is None else 0
+        return self._left if self._hold is None else 0
 
     def check(self) -> None:
         """What broke it was raised at once."""

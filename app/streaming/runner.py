@@ -80,4 +80,5 @@ class Runner(Protocol):
 RunnerFactory = Callable[[Boundary], Runner]
 
 AGAIN_US = 50_000  # between two looks at whether a record that could not be begun can be now
-DRAIN_STEP = 500  # parked records of one key followed up per turn, so that a long chain does not hold up a checkpoint
+DRAIN_STEP = 500  # parked records of one key followed up per turn, so that a long chain does not hold up others
+TURN_STEP = 2000  # records that come back per turn, of all keys, so that they do not hold up a checkpoint

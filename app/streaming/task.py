@@ -5,11 +5,12 @@ from typing import Any, Literal, TypeAlias
 
 from app.observability.log import logger
 from app.observability.metrics import LATENESS, RECORDS
+from app.streaming.blocked import BLOCKED, PARKED
 from app.streaming.boundary import Boundary
 from app.streaming.delayed import Delayed
 from app.streaming.errors import RetryRecordError
 from app.streaming.failures import Attempt, read_delivery
-from app.streaming.parking import BLOCKED, PARKED, Parking
+from app.streaming.parking import Parking
 from app.streaming.record import RecordBatch
 from app.streaming.state import TaskState
 from app.streaming.table import AnyTable, Rows
@@ -60,6 +61,7 @@ class Task:
             delayed.open(positions[topic])
         self.runner = self._bind(self.boundary)
         self._fires = None
+        self.boundary.let_go_on()
         self.status = "active"
 
     def close(self) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from app.streaming.blocked import BLOCKED, PARKED
 from app.streaming.errors import InternalValueError
-from app.streaming.failures import FailurePolicy
 from app.streaming.names import changelog_topic, dlq_topic, group_id, redrive_topic, repartition_topic, retry_topic
-from app.streaming.parking import BLOCKED, PARKED
+from app.streaming.policy import FailurePolicy
 from app.streaming.runner import RunnerFactory
 from app.streaming.table import TableSpec
 

@@ -12,7 +12,7 @@ import msgspec
 
 from app.errors import PermanentError, TransientError
 from app.streaming.brake import BrakePolicy
-from app.streaming.failures import FailurePolicy
+from app.streaming.policy import FailurePolicy
 from app.streaming.projection import Projections, RowFeed
 from app.streaming.reactions import Reactions
 from app.streaming.record import Output

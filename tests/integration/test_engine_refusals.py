@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from app.embedded.ports import free_ports
+from app.streaming.blocked import BLOCKED, Blocked
 from app.streaming.errors import (
     KafkaUnreachableError,
     OffsetsExpiredError,
@@ -23,7 +24,6 @@ from app.streaming.kafka import topics
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.offsets import begin_positions
 from app.streaming.names import repartition_topic
-from app.streaming.parking import BLOCKED, Blocked
 from app.streaming.topology import Topology
 from tests.engine.cluster import Cluster
 from tests.engine.inside import Inside

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from app.errors import TransientError
 from app.streaming.driver import Driver
-from app.streaming.failures import FailurePolicy
 from app.streaming.letters import Handling, Letter, Outcome, read_letter_topic, redrive_output
+from app.streaming.policy import FailurePolicy
 from app.streaming.projection import Projections
 from app.streaming.record import Output
 from app.streaming.table import TableSpec

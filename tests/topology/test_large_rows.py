@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from app.streaming.driver import Driver
-from app.streaming.failures import FailurePolicy
 from app.streaming.letters import read_letter
 from app.streaming.names import dlq_topic
+from app.streaming.policy import FailurePolicy
 from app.streaming.projection import Projections
 from app.streaming.record import Output
 from app.streaming.table import TableSpec

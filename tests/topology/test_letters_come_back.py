@@ -44,6 +44,35 @@ def driver(faults: Faults) -> Iterator[Driver]:
         yield driver
 
 
+def test_the_whole_story_of_a_key(driver: Driver, faults: Faults) -> None:
+    """Retried, parked behind, dead, more behind than are parked; mended, sent back, drained."""
+    faults.left, faults.error = {"a": 99}, TransientError
+    began = driver.now_us
+    send(driver, "k", "a", "b", "c", "d", "e")
+    send(driver, "other", "x")
+    driver.advance(timedelta(seconds=10))
+    assert [(text, (at - began) // 1000) for text, at in faults.attempts if text == "a"] == [
+        ("a", 0),
+        ("a", 2_000),
+        ("a", 6_000),
+    ]
+    send(driver, "k", "f")
+    driver.run()
+    head, *behind = letters(driver)
+    assert (text_of(head), head.reason, head.attempt) == ("a", "max-retries-exceeded", 3)
+    assert [(text_of(letter), letter.sequence) for letter in behind] == [("f", 5)]
+    assert told(driver, "other") == ("x",)
+    faults.left = {}
+    for letter in (head, *behind):
+        send_back(driver, letter)
+    driver.run()
+    send(driver, "k", "g")
+    driver.run()
+    assert told(driver, "k") == tuple("abcdefg")
+    assert sorted(outcomes(driver)) == [("a", "resolved"), ("f", "resolved")]
+    assert driver.rows("story", "blocked") == driver.rows("story", "parked") == {}
+
+
 def test_a_dead_letter_that_comes_back_lets_its_key_go_on(driver: Driver, faults: Faults) -> None:
     faults.left = {"b": 1}
     send(driver, "k", "a", "b", "c", "d")
@@ -294,3 +323,20 @@ def test_a_key_goes_on_draining_after_a_crash(driver: Driver, faults: Faults, mo
     driver.crash()
     driver.run()
     assert told(driver, "k") == ("a", "b", "c")
+
+
+def test_a_turn_takes_a_bounded_number_of_what_comes_back(
+    driver: Driver, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "TURN_STEP", 3)
+    keys = ("k", "l", "m")
+    faults.left = {f"{key}1": 1 for key in keys}
+    for key in keys:
+        send(driver, key, f"{key}1", f"{key}2", f"{key}3")
+    driver.run()
+    for letter in letters(driver):
+        send_back(driver, letter)
+    counts = []
+    while driver.step():
+        counts.append(sum(len(told(driver, key)) for key in keys))
+    assert counts[:3] == [3, 6, 9]

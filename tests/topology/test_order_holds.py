@@ -20,9 +20,10 @@ from app.streaming import lanes, projection
 from app.streaming.boundary import Boundary
 from app.streaming.brake import Brake, BrakePolicy
 from app.streaming.driver import Driver
-from app.streaming.failures import Attempt, FailurePolicy
+from app.streaming.failures import Attempt
 from app.streaming.lanes import Lanes
 from app.streaming.letters import Letter, Outcome, read_letter_topic
+from app.streaming.policy import FailurePolicy
 from app.streaming.projection import Projections
 from app.streaming.record import Output, Record
 from app.streaming.table import TableSpec

@@ -4,7 +4,7 @@ import pytest
 
 from app.config import Failures, Retries, Settings, dump, load
 from app.errors import SetupError
-from app.streaming.failures import FailurePolicy
+from app.streaming.policy import FailurePolicy
 from topologies import catalogue
 
 

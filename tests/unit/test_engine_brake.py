@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from app.streaming.brake import SECOND, Brake, BrakePolicy
 from app.streaming.errors import OutageError
-from app.streaming.failures import FailurePolicy, Retry, decide
+from app.streaming.policy import FailurePolicy, Retry, decide
 from app.streaming.record import Record
 
 POLICY = BrakePolicy(keys=3, window_s=10.0, first_pause_s=1.0, last_pause_s=4.0)

@@ -7,20 +7,9 @@ from msgspec.structs import replace
 
 from app.errors import PermanentError, PoisonError, TransientError
 from app.streaming.errors import KeyMismatchError, NoKeyError, RetryRecordError
-from app.streaming.failures import (
-    KIP,
-    OURS,
-    Attempt,
-    DeadLetter,
-    Delivery,
-    FailurePolicy,
-    Retry,
-    dead_letter,
-    decide,
-    read_delivery,
-    retry_record,
-)
+from app.streaming.failures import KIP, OURS, Attempt, Delivery, dead_letter, read_delivery, retry_record
 from app.streaming.letters import read_letter
+from app.streaming.policy import DeadLetter, FailurePolicy, Retry, decide
 from app.streaming.record import RECORD_LIMIT, Output, Record, size_of
 
 GROUP = "orderflow-test"

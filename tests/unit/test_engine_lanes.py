@@ -10,10 +10,11 @@ from confluent_kafka import TopicPartition
 
 from app.streaming.brake import Brake, BrakePolicy
 from app.streaming.errors import KeyMismatchError
-from app.streaming.failures import Attempt, FailurePolicy
+from app.streaming.failures import Attempt
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.limited import limited
 from app.streaming.lanes import ADMITTED, Lanes
+from app.streaming.policy import FailurePolicy
 from app.streaming.record import Record, RecordBatch
 from app.streaming.task import Task
 from app.streaming.timers import TimerRow, timer_table

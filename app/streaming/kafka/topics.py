@@ -6,9 +6,9 @@ import msgspec
 from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec
 
+from app.streaming.blocked import PARKED
 from app.streaming.errors import RetentionError, TopicError
 from app.streaming.kafka.clients import COMMON, unreachable
-from app.streaming.parking import PARKED
 from app.streaming.record import RECORD_LIMIT
 from app.streaming.topology import Kind, TopicSpec
 
