@@ -1,5 +1,6 @@
 """`orderflow dlq`: look at dead letters, note what is known of them, send them again or drop them."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 from app.cli.letters import redriving
 from app.cli.letters.asking import AsJson, consumer_group, key_of, opened, print_json, print_tree, states
 from app.cli.options import printable
-from app.deadletters import audit, reading, shown
+from app.deadletters import audit, keys, reading, shown
 from app.deadletters.edits import difference
 from app.deadletters.reading import Filter
 
@@ -67,7 +68,7 @@ def list_(
     for entry in found:
         source = f"{entry.topic}[{entry.partition}]@{entry.offset}"
         died = (shown.moment(entry.dead_at_ms), entry.id, entry.state, entry.failure, entry.reason)
-        typer.echo("  ".join((*died, source, shown.text(entry.key) or "no key", entry.message[:80])))
+        typer.echo("  ".join((*died, source, keys.shown(entry.key) or "no key", entry.message[:80])))
     typer.echo(f"{len(found)} dead letters")
 
 
@@ -118,20 +119,23 @@ def export(
     state: State = "open",
     group: Group = None,
     topology: Topology = None,
-    to: Annotated[Path | None, typer.Option(help="A file; else they are printed.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A file; else they are printed.", dir_okay=False, writable=True)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array in place of one object a line.")] = False,
 ) -> None:
     """Every letter whole, one JSON object a line."""
     asked = Filter(states=states(state), failure=group, consumer_group=consumer_group(topology))
     with opened() as desk:
-        found = [desk.envelope(entry.id) for entry in reading.letters(desk.connection, asked)]
-    lines = [found] if as_json else found
-    out = "".join(shown.line(one) for one in lines)
-    if to is None:
-        typer.echo(out, nl=False)
-    else:
-        to.write_text(out, encoding="utf-8")
-        typer.echo(f"{len(found)} letters in {to}")
+        found = reading.letters(desk.connection, asked)
+        envelopes = (desk.envelope(entry.id) for entry in found)
+        lines = map(shown.line, [list(envelopes)] if as_json else envelopes)  # a line at a time: letters can be large
+        if to is None:
+            sys.stdout.writelines(lines)
+            return
+        with to.open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+    typer.echo(f"{len(found)} letters in {to}")
 
 
 @cli.command("audit")

@@ -1,6 +1,7 @@
 """What operators did and noted: rows that are added and never changed."""
 
 import getpass
+import os
 import socket
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,7 +41,11 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 
 def operator() -> str:
     """Who runs this process: user@host."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user that has no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def record(

@@ -23,7 +23,7 @@ from app.deadletters.sender import Sender, SendingError
 from app.streaming.letters import redrive_output
 from app.streaming.record import Output
 
-LOT = 500
+LOT = 200
 LOOK_S = 0.1
 AGAIN_S = 0.01
 PATIENCE_S = 60.0
@@ -65,11 +65,12 @@ class Campaign:
 
     def _send_all(self, stop: threading.Event, announce: Announce) -> str:
         ramp = Ramp(self._run.rate, time.monotonic(), self._step_s)
+        before = runs.tally(self._connection, self._run.id)  # what had died when it was begun again counts no more
         heard_at, heard = time.monotonic(), -1
         while not stop.wait(LOOK_S):
             tally = runs.tally(self._connection, self._run.id)
             announce(tally, ramp.rate)
-            if failed(tally.died, tally.resolved + tally.discarded + tally.died, self._run.abort_share):
+            if failed(tally.died - before.died, tally.ended - before.ended, self._run.abort_share):
                 raise CampaignAbortedError(_aborted(self._run, tally))
             standings = runs.standings(self._connection, self._run.id)
             ready = sendable(standings)

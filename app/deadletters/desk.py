@@ -5,13 +5,15 @@ from contextlib import closing, contextmanager
 
 import msgspec
 
-from app.deadletters import audit, reading, shown
+from app.deadletters import audit, keys, reading, shown
 from app.deadletters.alone import alone
 from app.deadletters.database import Connection, connect
 from app.deadletters.feed import Feed
 from app.deadletters.index import Index, topics_of
 from app.deadletters.reading import Filter
 from app.serde.registry import SchemaRegistry
+
+LETTERS_SHOWN = 1_000
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -25,29 +27,24 @@ class Desk(msgspec.Struct, frozen=True):
         entry = reading.entry(self.connection, letter_id)
         letter = reading.content(self.connection, letter_id)
         notes = audit.notes(self.connection, [letter_id, entry.failure])
-        return shown.envelope(entry, letter, reading.trips(self.connection, letter_id), notes, self.registry)
+        sent = reading.trips(self.connection, [letter_id]).get(letter_id, [])
+        return shown.envelope(entry, letter, sent, notes, self.registry)
 
     def key(self, key: bytes) -> dict[str, object]:
         """What is dead of a key and what waits behind it, by consumer group."""
         found = reading.letters(self.connection, Filter(key=key))
-        stories = [
-            shown.summary(entry)
-            | {
-                "attempts": shown.attempts(entry),
-                "sent": [shown.trip(one) for one in reading.trips(self.connection, entry.id)],
-            }
-            for entry in found
-        ]
+        trips = reading.trips(self.connection, [entry.id for entry in found])
+        stories = [shown.story(entry, trips.get(entry.id, [])) for entry in found]
         return {
-            "key": shown.text(key),
+            "key": keys.shown(key),
             "dead": [one for one in stories if one["behind"] is None],
             "chain": sorted((one for one in stories if one["behind"] is not None), key=_in_sequence),
         }
 
     def failure(self, failure_id: str) -> dict[str, object]:
-        """A group with its notes and its open letters; `NoFailureError`."""
+        """A group with its notes and its oldest open letters, `LETTERS_SHOWN` at most; `NoFailureError`."""
         found = reading.failure(self.connection, failure_id)
-        letters = reading.letters(self.connection, Filter(failure=failure_id, states=reading.OPEN))
+        letters = reading.letters(self.connection, Filter(failure=failure_id, states=reading.OPEN), LETTERS_SHOWN)
         return {
             "group": shown.failure(found),
             "notes": [shown.note(one) for one in audit.notes(self.connection, [failure_id])],

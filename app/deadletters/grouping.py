@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 import msgspec
 
 STACK_LIMIT = 4096
+LINES_KEPT = 4096  # letters of one bug have all lines in common but the message
 
 # first what may hold anything, then what may be part of it; an id may look like a number, so both become the same
 _PARTS = (
@@ -44,6 +46,7 @@ def normalised(stack: str) -> str:
     return "\n".join(lines)[-STACK_LIMIT:]
 
 
+@lru_cache(LINES_KEPT)
 def _line(line: str) -> str:
     if frame := _FRAME.match(line):
         file = re.split(r"[/\\]", frame["path"])[-1]

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from app.deadletters import reading, runs
+from app.deadletters.alone import alone
 from app.deadletters.campaign import Campaign
 from app.deadletters.database import connect
 from app.deadletters.desk import Desk, FilledDesk, desk
 from app.deadletters.errors import CampaignRunningError, NoRunError
+from app.deadletters.runs import Run
 from app.errors import OrderflowError
 from app.observability.log import logger
 from app.observability.metrics import OLDEST_LETTER, OPEN_LETTERS
@@ -58,14 +60,16 @@ class Office:
         with desk(self._kafka, self._dsn, self._groups, self._registry) as found:
             yield found
 
-    def start(self, run_id: str, who: str) -> None:
-        """Run a campaign in the background, or go on with it. `CampaignRunningError` when this process runs it."""
+    def start(self, run: Run, who: str) -> None:
+        """Run a campaign in the background, or go on with it. `CampaignRunningError` while one sends to its groups."""
         with self._lock:
-            if (known := self._campaigns.get(run_id)) and known[0].is_alive():
-                raise CampaignRunningError(f"{run_id} is running; stop it first, or wait until it has ended")
+            if (known := self._campaigns.get(run.id)) and known[0].is_alive():
+                raise CampaignRunningError(f"{run.id} is running here; stop it first, or wait until it has ended")
+            with self.reading() as desk, alone(desk.connection, run.consumer_groups):
+                pass  # one that begins in this moment all the same is told in the log
             stop = threading.Event()
-            thread = threading.Thread(target=self._run, args=(run_id, who, stop), name=f"run-{run_id}", daemon=True)
-            self._campaigns[run_id] = thread, stop
+            thread = threading.Thread(target=self._run, args=(run.id, who, stop), name=f"run-{run.id}", daemon=True)
+            self._campaigns[run.id] = thread, stop
             thread.start()
 
     def stop(self, run_id: str) -> None:

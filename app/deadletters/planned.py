@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 
-from app.deadletters import runs
+from app.deadletters import keys, runs
 from app.deadletters.choosing import Chosen, LeftOut
 from app.deadletters.database import Connection
 from app.deadletters.runs import Run
-from app.deadletters.shown import text
 from app.streaming.letters import Letter
 
 
@@ -29,17 +28,17 @@ def plan(
 
 def by_key(letters: Sequence[Chosen]) -> list[dict[str, Any]]:
     """For each key what goes first, and how many letters wait behind it."""
-    keys: dict[tuple[str, bytes | None], list[Chosen]] = defaultdict(list)
+    of_key: dict[tuple[str, bytes | None], list[Chosen]] = defaultdict(list)
     for one in letters:
-        keys[one.entry.consumer_group, one.entry.key].append(one)
+        of_key[one.entry.consumer_group, one.entry.key].append(one)
     return [
         {
             "group": group,
-            "key": text(key),
+            "key": keys.shown(key),
             "heads": [one.entry.id for one in chosen if one.entry.head is None],
             "parked_behind": sum(one.entry.head is not None for one in chosen),
         }
-        for (group, key), chosen in keys.items()
+        for (group, key), chosen in of_key.items()
     ]
 
 

@@ -1,7 +1,8 @@
 """Asks the index: letters, groups of them, the story of a key."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import msgspec
 from psycopg.rows import class_row
@@ -44,8 +45,12 @@ select f.id, f.exception, f.stack, f.topic, f.schema, f.consumer_group,
     (select count(*) from dead_letters.notes n where n.about = f.id) as notes
 """
 GROUPED: LiteralString = "group by f.id order by 7 desc, 13 desc, f.id"
-SENT: LiteralString = "select run, action, at_ms from dead_letters.submissions where letter = %s order by at_ms"
-BACK: LiteralString = "select run, result, at_ms from dead_letters.outcomes where letter = %s order by at_ms"
+SENT: LiteralString = """
+select letter, run, action, at_ms from dead_letters.submissions where letter = any (%s) order by partition, "offset"
+"""
+BACK: LiteralString = """
+select letter, result, at_ms from dead_letters.outcomes where letter = any (%s) order by partition, "offset"
+"""
 OPEN_COUNTS: LiteralString = """
 select consumer_group, reason, state, count(*), min(dead_at_ms)
 from dead_letters.letters where state in ('dead', 'redriving') group by 1, 2, 3
@@ -169,13 +174,15 @@ def content(connection: Connection, letter_id: str) -> Letter:
     return msgspec.msgpack.decode(row[0], type=Letter)
 
 
-def trips(connection: Connection, letter_id: str) -> list[Trip]:
-    """When the letter was sent, and what came of it each time."""
-    sent = connection.execute(SENT, (letter_id,)).fetchall()
-    back = connection.execute(BACK, (letter_id,)).fetchall()
-    # each time that it was sent has one outcome at most, and they come in the same order
-    results: Sequence[tuple[Any, ...]] = [*back, *[(None, None, None)] * (len(sent) - len(back))]
-    return [
-        Trip(run=run, action=action, at_ms=at_ms, result=result, result_at_ms=result_at_ms)
-        for (run, action, at_ms), (_, result, result_at_ms) in zip(sent, results, strict=False)
-    ]
+def trips(connection: Connection, letter_ids: Sequence[str]) -> dict[str, list[Trip]]:
+    """When each of these letters was sent, and what came of it each time; those never sent are left out."""
+    back: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for letter, result, at_ms in connection.execute(BACK, (list(letter_ids),)):
+        back[letter].append((result, at_ms))
+    found: dict[str, list[Trip]] = defaultdict(list)
+    for letter, run, action, at_ms in connection.execute(SENT, (list(letter_ids),)):
+        # each time that it was sent has one outcome at most, and they come in the same order
+        nth = len(found[letter])
+        result, result_at_ms = back[letter][nth] if nth < len(back[letter]) else (None, None)
+        found[letter].append(Trip(run=run, action=action, at_ms=at_ms, result=result, result_at_ms=result_at_ms))
+    return found

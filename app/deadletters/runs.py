@@ -10,12 +10,12 @@ from psycopg.rows import class_row
 from app.deadletters import audit, reading
 from app.deadletters.choosing import Action, Chosen, LeftOut, choose
 from app.deadletters.database import Connection
-from app.deadletters.errors import NoRunError, NothingToSendError
+from app.deadletters.errors import EditRefusedError, NoRunError, NothingToSendError
 from app.deadletters.order import Standing
 from app.deadletters.reading import Entry, Filter
 from app.streaming.letters import Letter
 
-DEFAULT_RATE, DEFAULT_SHARE = 100, 0.2
+DEFAULT_RATE, MOST_RATE, DEFAULT_SHARE = 100, 1_000, 0.2
 
 HEADS: LiteralString = """
 select distinct consumer_group || ' ' || origin from dead_letters.letters l
@@ -102,8 +102,12 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     returned: int
 
     @property
+    def ended(self) -> int:
+        return self.resolved + self.discarded + self.died
+
+    @property
     def decided(self) -> int:
-        return self.resolved + self.discarded + self.died + self.returned
+        return self.ended + self.returned
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +135,10 @@ def freeze(
         if not chosen:
             why = "; ".join(f"{one.letter}: {one.why}" for one in left_out[:3]) or "no dead letter is as asked for"
             raise NothingToSendError(f"nothing to send: {why}")
+        if astray := edits.keys() - {one.entry.id for one in chosen}:
+            raise EditRefusedError(
+                f"no letter of the set: {', '.join(sorted(astray))}; name it with --letter, or leave it"
+            )
         return _keep(connection, order, chosen, edits), chosen, left_out
 
 

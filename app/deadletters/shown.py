@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from app.deadletters import keys
 from app.deadletters.audit import Act, Note
 from app.deadletters.reading import Entry, FailureCount, Trip
 from app.errors import PoisonError
@@ -25,7 +26,7 @@ def summary(entry: Entry) -> dict[str, Any]:
         "topic": entry.topic,
         "partition": entry.partition,
         "offset": entry.offset,
-        "key": text(entry.key),
+        "key": keys.shown(entry.key),
         "schema": entry.schema,
         "reason": entry.reason,
         "attempt": entry.attempt,
@@ -38,18 +39,22 @@ def summary(entry: Entry) -> dict[str, Any]:
     }
 
 
+def story(entry: Entry, trips: Sequence[Trip]) -> dict[str, Any]:
+    """One letter, in short, with its times."""
+    return summary(entry) | {"attempts": attempts(entry), "sent": [trip(one) for one in trips]}
+
+
 def envelope(
     entry: Entry, letter: Letter, trips: Sequence[Trip], notes: Sequence[Note], registry: SchemaRegistry
 ) -> dict[str, Any]:
     """One letter, whole."""
-    return summary(entry) | {
+    return story(entry, trips) | {
         "original_event": event(registry, letter.topic, letter.value),
         "headers": [(name, text(value)) for name, value in letter.headers],  # a name may be there twice
         "error": {"message": letter.message, "stack": letter.stack},
         "first_failed_at": moment(letter.first_failed_at_ms),
         "previous": letter.previous,
-        "attempts": attempts(entry),
-        "sent": [trip(one) for one in trips],
+        "edited_from": letter.edited_from,
         "notes": [note(one) for one in notes],
     }
 

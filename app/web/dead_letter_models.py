@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.deadletters.runs import DEFAULT_RATE, DEFAULT_SHARE
+from app.deadletters.runs import DEFAULT_RATE, DEFAULT_SHARE, MOST_RATE
 from app.web.models import PRINTABLE, Body
 
 Moment = Annotated[str, Field(examples=["2026-01-01T00:00:00.000Z"])]
@@ -85,7 +85,14 @@ class ErrorBody(Body):
     stack: str
 
 
-class WholeLetterBody(LetterBody):
+class StoryBody(LetterBody):
+    """A letter in short, with the times that are known of it."""
+
+    attempts: list[AttemptBody]
+    sent: list[TripBody]
+
+
+class WholeLetterBody(StoryBody):
     """A letter whole: the event decoded where its schema is known, else as hex."""
 
     original_event: Any
@@ -93,14 +100,8 @@ class WholeLetterBody(LetterBody):
     error: ErrorBody
     first_failed_at: Moment
     previous: str | None
-    attempts: list[AttemptBody]
-    sent: list[TripBody]
+    edited_from: str | None
     notes: list[NoteBody]
-
-
-class StoryBody(LetterBody):
-    attempts: list[AttemptBody]
-    sent: list[TripBody]
 
 
 class KeyBody(Body):
@@ -112,7 +113,7 @@ class KeyBody(Body):
 
 
 class WholeGroupBody(Body):
-    """A group, what was noted of it, and its letters that are dead or redriving."""
+    """A group, what was noted of it, and its letters that are dead or redriving: the oldest, 1,000 at most."""
 
     group: GroupBody
     notes: list[NoteBody]
@@ -133,7 +134,7 @@ class Selection(Body):
     key: str | None = None
     reason: str | None = None
     why: Annotated[Text, Field(description="For the audit.")] = ""
-    rate: Annotated[int, Field(ge=1, le=10_000, description="Letters a second at most.")] = DEFAULT_RATE
+    rate: Annotated[int, Field(ge=1, le=MOST_RATE, description="Letters a second at most.")] = DEFAULT_RATE
     dry_run: Annotated[bool, Field(description="Freeze the set and show it; send nothing.")] = False
 
 

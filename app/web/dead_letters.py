@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
-from app.deadletters import audit, planned, reading, runs, shown
+from app.deadletters import audit, keys, planned, reading, runs, shown
 from app.deadletters.choosing import Action
 from app.deadletters.desk import FilledDesk
 from app.deadletters.edits import edited
@@ -64,11 +64,11 @@ def letter(letter_id: str, office: Opened) -> dict[str, Any]:
         return desk.envelope(letter_id)
 
 
-@router.get("/keys/{key:path}", response_model=models.KeyBody, responses=problems(503))
+@router.get("/keys/{key:path}", response_model=models.KeyBody, responses=problems(422, 503))
 def key(key: str, office: Opened) -> dict[str, Any]:
     """What is dead of a key, and the chain that waits behind it."""
     with office.reading() as desk:
-        return desk.key(key.encode())
+        return desk.key(_key(key))
 
 
 @router.get("/audit", response_model=models.AuditBody, responses=problems(503))
@@ -128,7 +128,7 @@ def resume(run: str, office: Opened) -> dict[str, Any]:
     """Run a frozen set, or go on with a campaign that has ended."""
     with office.reading() as desk:
         found = runs.find(desk.connection, run)
-        office.start(run, WHO)
+        office.start(found, WHO)
         return planned.progress(desk.connection, found)
 
 
@@ -151,10 +151,18 @@ def _order(body: models.Selection, action: Action, also: list[str], **more: Any)
         failure=body.group,
         letters=letters or None,
         consumer_group=None if body.topology is None else group_id(body.topology),
-        key=None if body.key is None else body.key.encode(),
+        key=None if body.key is None else _key(body.key),
         reason=body.reason,
     )
     return Order(asked=asked, action=action, who=WHO, why=body.why, rate=body.rate, **more)
+
+
+def _key(text: str) -> bytes:
+    try:
+        return keys.read(text)
+    except ValueError:
+        detail = "a key is text, or hex: and pairs of hexadecimal digits"
+        raise ProblemError("REQUEST_INVALID", detail, errors=[{"at": "key", "message": detail}]) from None
 
 
 def _edits(desk: FilledDesk, events: Mapping[str, Mapping[str, Any]]) -> dict[str, Letter]:
@@ -172,5 +180,5 @@ def _carry_out(
     if dry_run:
         response.status_code = 200
     else:
-        office.start(run.id, WHO)
+        office.start(run, WHO)
     return planned.plan(run, letters, left_out, edits)

@@ -34,6 +34,7 @@ class Post:
         make_topics(dlq_topic(group), redrive_topic(group), partitions=PARTITIONS)
         self._producer: Producer = Producer({"bootstrap.servers": kafka, "linger.ms": 0, "log_level": 0})
         self._offsets = iter(range(1_000_000))
+        self._worked: dict[int, int] = {}
 
     def die(
         self,
@@ -84,7 +85,10 @@ class Post:
 
     @contextmanager
     def worker(self, decide: Callable[[Record], Result] = lambda record: "resolved") -> Iterator[None]:
-        """A worker that handles what is sent back as `decide` says; a record that is to die becomes a letter again."""
+        """A worker that handles what is sent back as `decide` says; a record that is to die becomes a letter again.
+
+        It begins where the one before it has ended.
+        """
         stop = threading.Event()
         thread = threading.Thread(target=self._work, args=(stop, decide), daemon=True)
         thread.start()
@@ -97,12 +101,14 @@ class Post:
     def _work(self, stop: threading.Event, decide: Callable[[Record], Result]) -> None:
         consumer: Consumer = Clients(self.kafka, f"{self.group}-stand-in").follower()
         places = consumer.list_topics(redrive_topic(self.group), 15).topics[redrive_topic(self.group)].partitions
-        consumer.assign([TopicPartition(redrive_topic(self.group), number, 0) for number in places])
+        begins = self._worked
+        consumer.assign([TopicPartition(redrive_topic(self.group), place, begins.get(place, 0)) for place in places])
         while not stop.is_set():
             message = consumer.poll(0.05)
             if message is not None and message.error() is None:
                 self._handle(to_record(message), decide)
                 self.flush()
+                self._worked[message.partition()] = message.offset() + 1
         consumer.close()
 
     def _handle(self, sent: Record, decide: Callable[[Record], Result]) -> None:

@@ -18,7 +18,7 @@ from app.deadletters.errors import CampaignAbortedError, CampaignRunningError, N
 from app.deadletters.reading import Filter
 from app.deadletters.runs import Order, Run
 from app.streaming.failures import Attempt, Behind, Redrive, engine_headers
-from app.streaming.letters import Letter
+from app.streaming.letters import Letter, Result
 from app.streaming.record import Record
 from tests.conftest import MakeTopics
 from tests.contract.dead_letters import Post
@@ -72,14 +72,14 @@ def test_a_head_goes_before_its_chain_and_the_chain_in_its_sequence(post: Post, 
             post.die(head.key or b"", behind=Behind(sequence, f"{head.topic}:{head.partition}:{head.offset}"))
     returned: set[str] = set()
 
-    def decide(sent: Record) -> str:
+    def decide(sent: Record) -> Result:
         said = engine_headers(sent)[1]
         if said.get("__orderflow.sequence") == "2" and said["__orderflow.letter"] not in returned:
             returned.add(said["__orderflow.letter"])
             return "returned"
         return "resolved"
 
-    with post.worker(decide), post.desk(database) as desk:  # type: ignore[arg-type]
+    with post.worker(decide), post.desk(database) as desk:
         run = frozen(desk, Filter(reason="non-retryable"))
         assert run.letters == 18
         assert campaign(desk, post, run).run(threading.Event()) == "finished"
@@ -107,6 +107,40 @@ def test_a_campaign_whose_letters_die_again_ends_by_itself(post: Post, database:
         assert runs.find(desk.connection, run.id).state == "aborted"
         assert [act.action for act in audit.acts(desk.connection)] == ["freeze", "run", "aborted"]
         assert 3 <= len(post.letters_sent()) < len(KEYS)
+
+
+def test_an_aborted_campaign_goes_on_once_the_cause_is_mended(post: Post, database: str) -> None:
+    """What had died before counts no more against it."""
+    post.die_all(KEYS)
+    with post.worker(lambda sent: "dead"), post.desk(database) as desk, pytest.raises(CampaignAbortedError):
+        campaign(desk, post, frozen(desk)).run(threading.Event())
+    with post.worker(), post.desk(database) as desk:
+        ((run,),) = desk.connection.execute("select id from dead_letters.runs").fetchall()
+        assert campaign(desk, post, runs.find(desk.connection, run)).run(threading.Event()) == "finished"
+        ended = counts(desk)
+    died = ended["replaced"]
+    assert died >= 3
+    assert ended == {"replaced": died, "dead": died, "resolved": len(KEYS) - died}
+
+
+def test_a_chain_waits_where_a_follower_died_and_goes_on_with_its_new_letter(post: Post, database: str) -> None:
+    (head,) = post.die_all(KEYS[:1])
+    for sequence in (1, 2, 3):
+        post.die(KEYS[0], behind=Behind(sequence, f"{head.topic}:{head.partition}:{head.offset}"))
+    results: dict[str | None, Result] = {"2": "dead", "3": "returned"}
+
+    def decide(sent: Record) -> Result:
+        return results.get(engine_headers(sent)[1].get("__orderflow.sequence"), "resolved")
+
+    with post.worker(decide), post.desk(database) as desk:
+        campaign(desk, post, frozen(desk)).run(threading.Event())
+        assert counts(desk) == {"resolved": 2, "replaced": 1, "dead": 2}
+        results.clear()
+        again = frozen(desk, Filter(reason="non-retryable"))
+        assert again.letters == 2
+        assert campaign(desk, post, again).run(threading.Event()) == "finished"
+        assert counts(desk) == {"resolved": 4, "replaced": 1}
+    assert [engine_headers(one)[1].get("__orderflow.sequence") for one in post.sent()][-2:] == [None, "3"]
 
 
 def test_a_letter_is_redriven_three_times_and_then_only_by_force(post: Post, database: str) -> None:

@@ -98,6 +98,15 @@ def test_a_letter_is_kept_whole_whatever_its_bytes_are(post: Post, database: str
     assert (letter.key, letter.value, list(letter.headers)) == (large, None, [("h", b"1")])
 
 
+def test_of_a_record_that_died_more_than_once_the_last_letter_stands(post: Post, database: str) -> None:
+    """As after a topology was built anew from its start."""
+    record = post.die(b"key")
+    post.die(b"key", origin=record)
+    with post.desk(database) as desk:
+        first, last = reading.letters(desk.connection, Filter())
+    assert (first.offset, first.state, last.state) == (last.offset, "replaced", "dead")
+
+
 def test_the_audit_takes_no_change(post: Post, database: str) -> None:
     with post.desk(database) as desk:
         audit.record(desk.connection, "op", "rebuild", ["a:0:0"])

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import uvicorn
 
+from app.deadletters.alone import alone
 from app.deadletters.office import Office
 from app.domain.events import Event, OrderCreated
 from app.eventstore.memory import MemoryEventStore
@@ -133,9 +134,15 @@ def test_a_campaign_is_stopped_and_resumed(api: httpx.Client, post: Post) -> Non
     assert api.post(f"/failures/runs/{run}/stop").status_code == 202
     assert ended(api, run)["state"] == "stopped"
     with post.worker():
-        api.post(f"/failures/runs/{run}/resume")
+        until(lambda: api.post(f"/failures/runs/{run}/resume").status_code == 202)
         until(lambda: ended(api, run)["state"] == "finished")
     assert len(post.sent()) == 1
+
+
+def test_a_campaign_is_refused_while_another_sends_to_its_group(api: httpx.Client, post: Post, database: str) -> None:
+    with post.desk(database) as desk, alone(desk.connection, [post.group]):
+        problem(api.post("/failures/redrive", json={"key": "key-1"}), 409, "CAMPAIGN_RUNNING")
+    assert post.sent() == []
 
 
 def test_a_discard_is_one_too(api: httpx.Client, post: Post) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from app.config import load
+from app.deadletters import keys
 from app.deadletters.desk import FilledDesk, desk
 from app.deadletters.reading import OPEN, Filter
 from app.serde.lock import committed_registry
@@ -50,10 +51,8 @@ def states(text: str) -> tuple[str, ...] | None:
 
 def key_of(text: str | None) -> bytes | None:
     """A key as `list` shows it: text, or `hex:` and bytes."""
-    if text is None or not text.startswith("hex:"):
-        return None if text is None else text.encode()
     try:
-        return bytes.fromhex(text.removeprefix("hex:"))
+        return None if text is None else keys.read(text)
     except ValueError:
         raise typer.BadParameter(f"{text} is no key; after hex: come pairs of hexadecimal digits") from None
 

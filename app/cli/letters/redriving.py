@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from app.cli.letters.asking import AsJson, chosen, opened, print_json
-from app.cli.letters.parked import Task, parked
 from app.cli.options import printable
 from app.config import load
 from app.deadletters import audit, planned, reading, runs
@@ -21,7 +20,7 @@ from app.deadletters.choosing import Chosen, LeftOut
 from app.deadletters.desk import FilledDesk
 from app.deadletters.edits import difference, edited
 from app.deadletters.errors import EditRefusedError
-from app.deadletters.runs import DEFAULT_RATE, DEFAULT_SHARE, Order, Run, Tally
+from app.deadletters.runs import DEFAULT_RATE, DEFAULT_SHARE, MOST_RATE, Order, Run, Tally
 from app.streaming.letters import Letter
 
 SHOWN = 50
@@ -32,7 +31,9 @@ Filters = Annotated[
     list[str] | None, typer.Option("--filter", help="topology=NAME, key=KEY or reason=REASON. All that are given hold.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Freeze the set and show it; send nothing.")]
-Rate = Annotated[int, typer.Option(min=1, max=10_000, help="Letters a second at most; it begins with 1, 10, 100 ...")]
+Rate = Annotated[
+    int, typer.Option(min=1, max=MOST_RATE, help="Letters a second at most; it begins with 1, 10, 100 ...")
+]
 Share = Annotated[float, typer.Option(min=0.0, max=1.0, help="End when more than this share has died again.")]
 Resume = Annotated[str | None, typer.Option(metavar="RUN", help="Run a frozen set, or go on with one that has ended.")]
 Why = Annotated[str, typer.Option(callback=printable, help="For the audit.")]
@@ -103,6 +104,8 @@ def _carry_out(desk: FilledDesk, order: Order, edits: Mapping[str, Letter], dry_
     if not as_json:
         _show_plan(run, letters, left_out)
     if dry_run:
+        from app.cli.letters.parked import parked  # its HTTP client takes long to load, and only this needs it
+
         _show_parked(planned.plan(run, letters, left_out, edits), parked(load(), letters), as_json)
         return
     _run(desk, run, as_json)
@@ -164,7 +167,7 @@ def _confirmed(question: str) -> bool:
         return False
 
 
-def _show_parked(plan: Mapping[str, object], tasks: Mapping[Task, int | None], as_json: bool) -> None:
+def _show_parked(plan: Mapping[str, object], tasks: Mapping[tuple[str, int], int | None], as_json: bool) -> None:
     told = [{"group": group, "partition": number, "parked": count} for (group, number), count in tasks.items()]
     if as_json:
         print_json({**plan, "tasks": told})

@@ -48,7 +48,7 @@ create table dead_letters.letters (
 comment on column dead_letters.letters.origin is 'The record that died, by its place: a record may die again and again, in a letter each time.';
 comment on column dead_letters.letters.head is 'Of a record parked behind a dead one: the origin of that one. sequence is its place behind it, from 1.';
 comment on column dead_letters.letters.content is 'The whole letter, as MessagePack.';
-comment on column dead_letters.letters.state is 'replaced: it died again after a redrive, and another letter names it as its previous one.';
+comment on column dead_letters.letters.state is 'replaced: its record died again, and is in a later letter.';
 create index on dead_letters.letters (failure, state);
 create index on dead_letters.letters (state, dead_at_ms);
 create index on dead_letters.letters (consumer_group, origin, dlq_offset);
@@ -82,21 +82,29 @@ create table dead_letters.outcomes (
 );
 comment on table dead_letters.outcomes is 'What became of a letter that was sent, as its task committed it.';
 create index on dead_letters.outcomes (letter);
+create index on dead_letters.outcomes (run);
 
--- A state follows from all that is known of a letter, in whatever order that came.
-create function dead_letters.settle(letters text[]) returns void
+-- A state follows from all that is known of a letter and of the later letters of its record, in whatever order that came.
+create function dead_letters.settle(named text[]) returns void
 language sql as $$
+    with records as materialized (
+        select distinct consumer_group, origin from dead_letters.letters where id = any (named)
+    )
     update dead_letters.letters l set state = s.state
     from (
-        select id, case
-            when exists (select from dead_letters.outcomes o where o.letter = id and o.result = 'resolved') then 'resolved'
-            when exists (select from dead_letters.outcomes o where o.letter = id and o.result = 'discarded') then 'discarded'
-            when exists (select from dead_letters.outcomes o where o.letter = id and o.result = 'dead') then 'replaced'
-            when (select count(*) from dead_letters.submissions b where b.letter = id)
-                > (select count(*) from dead_letters.outcomes o where o.letter = id) then 'redriving'
+        select a.id, case
+            when exists (select from dead_letters.outcomes o where o.letter = a.id and o.result = 'resolved') then 'resolved'
+            when exists (select from dead_letters.outcomes o where o.letter = a.id and o.result = 'discarded') then 'discarded'
+            when exists (select from dead_letters.outcomes o where o.letter = a.id and o.result = 'dead') then 'replaced'
+            when exists (
+                select from dead_letters.letters n
+                where n.consumer_group = a.consumer_group and n.origin = a.origin and n.dlq_offset > a.dlq_offset
+            ) then 'replaced'
+            when (select count(*) from dead_letters.submissions b where b.letter = a.id)
+                > (select count(*) from dead_letters.outcomes o where o.letter = a.id) then 'redriving'
             else 'dead'
         end as state
-        from unnest(letters) as asked (id)
+        from records join dead_letters.letters a using (consumer_group, origin)
     ) s
     where l.id = s.id and l.state <> s.state
 $$;
@@ -151,7 +159,7 @@ comment on table dead_letters.audit is 'One row for each action of an operator. 
 create function dead_letters.refuse_change() returns trigger
 language plpgsql as $$
 begin
-    raise exception 'the audit of dead letters is never changed: rows are only added';
+    raise exception using message = 'dead_letters.' || tg_table_name || ' is never changed: rows are only added';
 end
 $$;
 create trigger append_only before update or delete or truncate on dead_letters.audit
