@@ -90,12 +90,16 @@ class InMemoryProvider:
             case Capture():
                 return self._capture((call.order_id, call.order_version))
             case VoidCharges():
-                undone = self.charges.undo(call.order_id, call.order_versions)
-                for hold in self.holds.undo(call.order_id, call.order_versions):
-                    self.captured.pop((hold.order_id, hold.order_version), None)
-                return Refunds(tuple(Refund(c.order_version, c.currency, c.amount_minor) for c in undone))
+                return self._void(call)
             case _:
                 raise not_understood("provider", call)
+
+    def _void(self, call: VoidCharges) -> Refunds:
+        held = self.holds.undo(call.order_id, call.order_versions)
+        captured = [hold for hold in held if (hold.order_id, hold.order_version) in self.captured]
+        charged: list[Charge | Hold] = [*self.charges.undo(call.order_id, call.order_versions), *captured]
+        charged.sort(key=lambda one: one.order_version)
+        return Refunds(tuple(Refund(one.order_version, one.currency, one.amount_minor) for one in charged))
 
     def _capture(self, key: Key) -> Captured | Refused:
         hold = self.holds.standing.get(key)
