@@ -54,24 +54,30 @@ def status(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """State, lag, what is parked, dead and held. Exit 1 when a task does not run, is held, or waits for an operator."""
-    tasks = asyncio.run(_asked(urls, load()))
+    """State, lag, what is parked, dead and held. Exit 1 when a worker does not answer, or when a task does not run, is
+    held, or waits for an operator."""
+    tasks, silent = asyncio.run(_asked(urls, load()))
+    for problem in silent:
+        typer.secho(problem, err=True, fg="red")
     if as_json:
         typer.echo(msgspec.json.encode(tasks).decode())
     else:
         for task in tasks:
             typer.secho(_line(task), fg=None if task.is_well else "yellow")
-    raise typer.Exit(0 if all(task.is_well for task in tasks) else 1)
+    raise typer.Exit(0 if not silent and all(task.is_well for task in tasks) else 1)
 
 
-async def _asked(urls: Sequence[str] | None, settings: Settings) -> list[TaskStatus]:
+async def _asked(urls: Sequence[str] | None, settings: Settings) -> tuple[list[TaskStatus], list[str]]:
+    """The tasks, and what is wrong with workers that do not tell of theirs."""
     expected = [] if urls else [(name, p) for name in catalogue.NAMES for p in range(settings.partitions)]
     where = urls or await _workers(settings)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LIMIT_S)) as session:
         answers = await asyncio.gather(*[_ask(session, url) for url in where])
-    found = {(task.topology, task.partition): task for tasks in answers for task in tasks}
+    silent = [answer for answer in answers if isinstance(answer, str)]
+    tasks = [task for answer in answers if not isinstance(answer, str) for task in answer]
+    found = {(task.topology, task.partition): task for task in tasks}
     missing = [TaskStatus(topology=name, partition=p) for name, p in expected if (name, p) not in found]
-    return sorted([*found.values(), *missing], key=lambda task: (task.topology, task.partition))
+    return sorted([*found.values(), *missing], key=lambda task: (task.topology, task.partition)), silent
 
 
 async def _workers(settings: Settings) -> list[str]:
@@ -82,16 +88,15 @@ async def _workers(settings: Settings) -> list[str]:
     return sorted({owner.url for owners in known for owner in owners.by_partition.values()})
 
 
-async def _ask(session: aiohttp.ClientSession, url: str) -> list[TaskStatus]:
-    """The tasks of one worker; none when it does not answer as one."""
+async def _ask(session: aiohttp.ClientSession, url: str) -> list[TaskStatus] | str:
+    """The tasks of one worker, or why it does not tell."""
     try:
         async with session.get(URL(url.rstrip("/") + "/tasks", encoded=True)) as answer:
             worker = msgspec.json.decode(await answer.read(), type=_Worker)
             told = [{"topology": worker.topology, "worker": worker.worker, **task} for task in worker.tasks]
             return msgspec.convert(told, list[TaskStatus])
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        typer.secho(f"{url} does not tell: {type(error).__name__}: {error}", err=True, fg="yellow")
-        return []
+    except (aiohttp.ClientError, TimeoutError, ValueError, msgspec.MsgspecError) as error:
+        return f"{url} does not tell: {type(error).__name__}: {error}"
 
 
 def _line(task: TaskStatus) -> str:

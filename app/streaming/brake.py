@@ -1,6 +1,7 @@
 """Decides whether the outside may be called: many keys that fail alike mean that it is down, not that they are wrong.
 
-Pure: it is told the time. One brake serves all tasks of a worker that call the same party, and begins open.
+Pure: it is told the time. One brake serves all tasks of a worker that call the same party. It begins open, unless so
+many keys wait for a retry then that the party may be down.
 """
 
 from collections import deque
@@ -47,6 +48,12 @@ class Brake:
     def probe(self) -> None:
         """Something that may call has been begun; no other one is before `failed`, `answered` or `passed`."""
         self.state = "probing"
+
+    def doubt(self, waiting: int, now: int) -> None:
+        """So many keys wait for a retry, and nothing is known of the party: if they are many, a probe comes first."""
+        if self.state == "open" and waiting >= self._policy.keys:
+            self.state, self.until = "braking", now
+            self._pause_s = self._policy.first_pause_s / 2
 
     def passed(self, now: int) -> None:
         """What was begun as a probe has ended; when it made no call, the next one may be tried at once."""

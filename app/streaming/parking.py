@@ -130,6 +130,10 @@ class Parking:
                 waiting += state.parked
         return waiting, dead
 
+    def retrying_keys(self) -> int:
+        """Keys that wait for a retry."""
+        return sum([state.head is not None and not state.head.dead for state in self.blocked.values()])
+
     def dead_keys(self) -> int:
         """Keys that wait for an operator."""
         return sum([state.waits_for_operator for state in self.blocked.values()])

@@ -77,6 +77,7 @@ class Reactions:
         self.codecs = {source.topic: source.codec for source in sources}
         self.rules, self.gateway, self.emit, self.limit_s = rules, gateway, emit, limit_s
         self.brake = Brake(brake)
+        self._retrying: dict[int, int] = {}
         self.rows, self.timers = topology.table(rows).name, topology.table(timer_table(timer)).name
         topology.runner = self.bind
 
@@ -88,6 +89,8 @@ class Reactions:
         timers = boundary.timers
         if timers is None:
             raise TypeError("a topology with reactions has a table of timers")
+        self._retrying[boundary.partition] = boundary.parking.retrying_keys()
+        self.brake.doubt(sum(self._retrying.values()), boundary.now_us())
         return Lanes(Reaction(self, boundary, timers), boundary, timers, self.brake)
 
 

@@ -51,3 +51,4 @@ def test_a_worker_that_is_away_and_tasks_that_nobody_runs_are_told(kafka: str, t
     assert done.stdout.count("nobody runs it") == 5
     away = CliRunner().invoke(cli, ["http://127.0.0.1:1"])
     assert "http://127.0.0.1:1 does not tell: ClientConnectorError" in away.stderr
+    assert away.exit_code == 1

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from app.config import Settings
 from app.domain.calls import Charge
-from app.streaming.brake import SECOND
+from app.streaming.brake import SECOND, Brake, BrakePolicy
 from app.streaming.driver import Driver
 from app.streaming.failures import read_delivery
 from app.streaming.names import dlq_topic, group_id, retry_topic
+from app.streaming.reactions import Reactions
 from tests.topology.system import PEAR, Fate, System
 
 PAYMENTS = group_id("payments")
@@ -37,6 +38,15 @@ def placed(system: System, orders: int, every_ms: int) -> list[str]:
         found.append(system.place(PEAR, number=number))
         system.driver.advance(timedelta(milliseconds=every_ms))
     return found
+
+
+def restart(system: System) -> None:
+    """All workers die, and others go on in their place, who know nothing of an outage."""
+    for topology in system.topologies:
+        reactions = getattr(topology.runner, "__self__", None)
+        if isinstance(reactions, Reactions):
+            reactions.brake = Brake(BrakePolicy())
+    system.driver.crash()
 
 
 def assert_all_confirmed(system: System, orders: list[str]) -> None:
@@ -69,24 +79,36 @@ def test_an_outage_longer_than_all_retries_gives_nothing_up() -> None:
         assert spent(system.driver) <= 2 * LIMIT
 
 
-def test_a_worker_that_restarts_in_an_outage_begins_open() -> None:
-    with System() as system:
-        system.provider.fails("unreachable", until_us=system.in_s(30))
-        orders = placed(system, 2 * LIMIT, every_ms=10)
-        system.driver.crash()
-        system.settle(60)
+def test_workers_that_restart_again_and_again_in_an_outage_spend_no_more_on_it() -> None:
+    with System(partitions=2) as system:
+        system.provider.fails("unreachable", until_us=system.in_s(120))
+        orders = placed(system, 3 * LIMIT, every_ms=10)
+        for _ in range(20):
+            system.settle(5)
+            restart(system)
+        system.settle(120)
         assert_all_confirmed(system, orders)
+        assert spent(system.driver) <= 2 * LIMIT
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 120), st.integers(1, 40), st.sampled_from(["unreachable", "lost"]))
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 120),
+    st.integers(1, 40),
+    st.sampled_from(["unreachable", "lost"]),
+    st.lists(st.integers(0, 30), max_size=4),
+)
 def test_whatever_the_order_of_delivery_an_outage_costs_no_order(
-    seed: int, outage_s: int, orders: int, fate: Fate
+    seed: int, outage_s: int, orders: int, fate: Fate, crashes_s: list[int]
 ) -> None:
     """Few orders, too: what does not look like an outage has its ordinary retries, whose delays add up to 62 s."""
     outage_s = outage_s if orders >= LIMIT else min(outage_s, 50)
     with System(random=Random(seed), partitions=2) as system:
         system.provider.fails(fate, until_us=system.in_s(outage_s))
         all_placed = [system.place(PEAR, number=number) for number in range(orders)]
+        for seconds in crashes_s:
+            system.settle(seconds)
+            restart(system)
         system.settle(outage_s + 120)
         assert_all_confirmed(system, all_placed)

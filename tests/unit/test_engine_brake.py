@@ -85,6 +85,19 @@ def test_a_probe_that_made_no_call_lets_the_next_one_follow_at_once() -> None:
     assert brake.lets_probe(SECOND)
 
 
+def test_where_many_keys_wait_already_the_first_call_is_a_probe() -> None:
+    brake = Brake(POLICY)
+    brake.doubt(POLICY.keys - 1, SECOND)
+    assert brake.is_open()
+    brake.doubt(POLICY.keys, SECOND)
+    assert brake.lets_probe(SECOND)
+    brake.probe()
+    assert not brake.failed(b"a", SECOND)
+    assert (brake.state, brake.until) == ("braking", 2 * SECOND)
+    brake.doubt(POLICY.keys, 2 * SECOND)
+    assert brake.until == 2 * SECOND
+
+
 Event = st.tuples(st.sampled_from(["failed", "answered", "probe", "passed"]), st.integers(0, 5), st.integers(0, 3))
 
 
