@@ -10,7 +10,7 @@ from tests.engine.log import Log
 def test_keys_keep_their_order_through_failures_kills_and_redrives(
     kafka: str, tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
-    plan = Plan(kind="acting", events=1_000, keys=20, per_second=500, kill_every_s=2.5)
+    plan = Plan(kind="acting", events=1_000, keys=20, per_second=250, kill_every_s=3.5)
     found = run(Log(kafka), tmp_path, unique("failing"), plan)
     assert (found.inversions, found.lost, found.wrong) == (0, 0, ())
     assert found.letters > 0
