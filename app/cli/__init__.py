@@ -41,6 +41,9 @@ def main() -> None:
 def _run(name: str, *arguments: str) -> None:
     import typer  # its import, and the module's, take most of the time of a short command
 
+    from app.observability.log import setup
+
+    setup("warning")  # on stderr, for stdout is the answer; a service sets the level of its settings
     module = importlib.import_module(f"app.cli.{GROUPS[name][0]}")
     command = typer.main.get_command(module.cli)
     try:

@@ -20,7 +20,6 @@ from app.cli.producing.source import Source, from_file, from_seed
 from app.cli.verify import show
 from app.config import load
 from app.errors import SetupError
-from app.observability.log import setup
 from app.verify import Report, run
 
 DIRECTORY = Path(".orderflow")
@@ -58,7 +57,6 @@ def demo(
 
     Exit codes: 0 all is as the events say; 1 the check found a difference; 2 it could not run.
     """
-    setup("warning")
     if file is not None and not file.is_file():
         raise SetupError(f"{file} is no file; give one with Online Retail's columns")
     source = from_file(file) if file is not None else from_seed(orders, seed, run=_salt(keep))

@@ -11,7 +11,7 @@ class StateMemory:
     """One budget: half of it for rows in memory, a quarter for those beyond that, which must be written before they can
     be let go of, and a quarter for RocksDB. A row is found in memory ten times as fast as there.
 
-    A quarter of that quarter is for memtables, which are filled whatever there is to write. They are charged to the
+    An eighth of that quarter is for memtables, which are filled whatever there is to write. They are charged to the
     block cache, and so are indexes and filters: what RocksDB holds stays within its part, however many stores and keys
     there are. A budget is a bound, not a reservation.
     """
@@ -19,7 +19,7 @@ class StateMemory:
     def __init__(self, limit_mb: int) -> None:
         limit = limit_mb << 20
         self.rows = limit // 2
-        self._memtables = limit // 16
+        self._memtables = limit // 32
         self._cache = Cache(limit // 4)
         self._manager = WriteBufferManager.new_write_buffer_manager_with_cache(self._memtables, False, self._cache)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import threading
@@ -18,6 +17,7 @@ from confluent_kafka import KafkaException
 from app.observability.log import logger
 from app.streaming.errors import KafkaUnreachableError
 from app.streaming.faust import private
+from app.streaming.faust.allocation import collect_less, share_arenas
 from app.streaming.faust.app import App, Membership, faust_app
 from app.streaming.faust.membership import watch
 from app.streaming.kafka import topics
@@ -44,8 +44,6 @@ KAFKA_WAIT_S = 180.0
 CHECK_S = 90.0
 FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 8.0
 
-YOUNG, MIDDLE, OLD = 20_000, 20, 20
-
 Pages: TypeAlias = Callable[[App, Reader, WorkerStatus], None]
 
 
@@ -53,6 +51,7 @@ async def serve(
     topology: Topology, membership: Membership, pages: Pages, *, interval_s: float, start: Start | None
 ) -> None:
     """Run one replica until SIGTERM or SIGINT, then commit what is done; raises what it cannot go on with."""
+    share_arenas()
     await _kafka_is_ready(topology, membership)
     told = _told_to_stop()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
@@ -88,16 +87,6 @@ async def serve(
         sweeping.cancel()
         await _stop(worker, app)
         log.info("worker.stopped", topology=topology.name, worker=membership.name)
-
-
-def collect_less() -> None:
-    """Set Python's collector for a process that folds; one of the young then takes some milliseconds.
-
-    Rows, records and what they hold are free of cycles: to look for some at every 700 new objects, as is the default,
-    is a tenth of a catch-up.
-    """
-    gc.freeze()  # what was imported stays
-    gc.set_threshold(YOUNG, MIDDLE, OLD)
 
 
 async def _sweep(stores: Stores, topology: str) -> None:
