@@ -13,7 +13,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from app.domain.events import Event, OrderCancelled, OrderConfirmed
+from app.domain.events import Event, OrderCancelled, OrderConfirmed, OrderCreated
 from app.embedded import processes
 from app.embedded.ports import free_ports
 from app.errors import PoisonError
@@ -110,14 +110,15 @@ class Reader:
 
 
 def history(kafka: str) -> dict[str, list[Event]]:
-    """The events of each order, in order; without what is none, which the page about dead letters has sent."""
+    """The events of each order, in order; without the hostile records that the page about dead letters has sent: what
+    cannot be decoded, and what is not about an order that was created."""
     codec = event_codec(committed_registry(), ORDERS_EVENTS)
     events: dict[str, list[Event]] = defaultdict(list)
     for record in read_topic(kafka, ORDERS_EVENTS):
         with suppress(PoisonError):
             event = codec.decode(record.value)
             events[event.order_id].append(event)
-    return events
+    return {order_id: of_one for order_id, of_one in events.items() if isinstance(of_one[0], OrderCreated)}
 
 
 def times(orders: dict[str, list[Event]]) -> Iterable[str]:
