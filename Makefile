@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Most tests wait for servers, so more run at once than there are cores; long ones come first.
 AT_ONCE ?= -n 4 --no-loadscope-reorder
 
-.PHONY: demo test chaos kills failures outage lateness bench check lint types contracts lock clean
+.PHONY: demo test chaos kills failures outage lateness bench figures check lint types contracts lock clean
 
 demo: $(READY)
 	@$(BIN)/orderflow demo $(ARGS)
@@ -34,9 +34,15 @@ outage: $(READY)
 lateness: $(READY)
 	@$(BIN)/python -m tests.chaos.lateness
 
-# orderflow beside its peers on the same work; ARGS=--quick for one round. Results go to bench/results.
+# orderflow beside its peers on the same work; ARGS=--quick for one round. Results go to bench/results, and from there
+# into docs/performance.md.
 bench: $(READY)
-	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS) && $(BIN)/python -m bench.page
+
+# The other parts of docs/performance.md; PARTS="layers fuzz" for some of them.
+PARTS ?= layers memory growth failover hops fuzz
+figures: $(READY)
+	@set -e; for part in $(PARTS); do $(BIN)/python -m bench.$$part; done; $(BIN)/python -m bench.page
 
 check: $(READY) lint types contracts test
 

@@ -23,7 +23,7 @@ from app.projections import order_summaries
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
-from app.streaming.faust.process import collect_less
+from app.streaming.faust.allocation import collect_less
 from app.streaming.kafka import topics
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.clients import Clients
