@@ -14,8 +14,9 @@ from app.masking import without_password
 
 PREFIX = "ORDERFLOW_"
 
-URLS = ("provider", "carrier", "api", "advertised_url", "registry")
-OPTIONAL = ("advertised_url", "registry")
+URLS = ("provider", "carrier", "api", "advertised_url", "registry", "alert_webhook")
+OPTIONAL = ("advertised_url", "registry", "alert_webhook")
+WITH_PASSWORDS = ("registry", "alert_webhook")
 
 ValueT = TypeVar("ValueT")
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -71,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     registry: str = ""
     brake_keys: Natural = 10
     brake_window: Seconds = 10.0
+    alert_webhook: str = ""
+    alert_secret: str = ""
     retry_delays_ms: tuple[Natural, ...] = (2_000, 4_000, 8_000, 16_000, 32_000)
     failures: dict[str, Failures] = {}
     log_level: LogLevel = "info"
@@ -80,7 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in self.__struct_fields__} | {"postgres": "***"}
-        shown["registry"] = without_password(self.registry)
+        shown |= {name: without_password(shown[name]) for name in WITH_PASSWORDS}
+        shown["alert_secret"] = "***" if self.alert_secret else ""
         return f"Settings({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 

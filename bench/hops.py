@@ -37,7 +37,8 @@ AT_ONCE = 128
 async def measured(settings: Settings, rate: int, seconds: float) -> dict[str, Any]:
     """One rate, of orders that nobody refuses."""
     count = int(rate * seconds)
-    orders = [order for order in generate(2 * count, 1, run=f"at-{rate}") if mix_of([order])["plain"]][:count]
+    generated = generate(2 * count, 1, run=f"at-{rate}", orchestrated=0)
+    orders = [order for order in generated if mix_of([order])["plain"]][:count]
     await receive_needed(settings, f"bench-{rate}", needed_stock(orders))
     seen: Seen = {}
     consumer = at_the_end(settings.kafka, ORDERS_EVENTS)

@@ -8,7 +8,7 @@ from app.serde.registry import SchemaRegistry
 from app.serde.registry_asked import registry_at
 from app.streaming.reactions import Gateway
 from app.streaming.topology import Topology
-from topologies import fulfilment, inventory, order_views, payments, shipping
+from topologies import alerts, fulfilment, inventory, orchestration, order_views, payments, shipping
 
 
 class Projecting(Protocol):
@@ -28,7 +28,7 @@ class Reacting(Protocol):
 
 
 PROJECTIONS: tuple[Projecting, ...] = (order_views,)
-REACTIONS: tuple[Reacting, ...] = (payments, inventory, shipping, fulfilment)
+REACTIONS: tuple[Reacting, ...] = (payments, inventory, shipping, fulfilment, orchestration, alerts)
 
 NAMES = (*[projecting.NAME for projecting in PROJECTIONS], *[reacting.NAME for reacting in REACTIONS])
 

@@ -3,7 +3,7 @@
 from app.config import Settings
 from app.domain import inventory
 from app.serde.registry import SchemaRegistry
-from app.serde.topics import INVENTORY_EVENTS, ORDERS_EVENTS, PAYMENTS_EVENTS
+from app.serde.topics import INVENTORY_COMMANDS, INVENTORY_EVENTS, ORDERS_EVENTS, PAYMENTS_EVENTS
 from app.streaming.reactions import Gateway
 from app.streaming.table import TableSpec
 from app.streaming.topology import Topology
@@ -20,7 +20,7 @@ def build(settings: Settings, registry: SchemaRegistry, warehouse: Gateway) -> T
         settings,
         registry,
         warehouse,
-        reads=(PAYMENTS_EVENTS, ORDERS_EVENTS),
+        reads=(PAYMENTS_EVENTS, ORDERS_EVENTS, INVENTORY_COMMANDS),
         emits=(INVENTORY_EVENTS,),
         rules=inventory,
         rows=RESERVATIONS,

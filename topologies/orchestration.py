@@ -26,7 +26,7 @@ SAGAS = TableSpec("sagas", OrchestrationRow)
 
 
 def build(settings: Settings, registry: SchemaRegistry, decisions: Gateway) -> Topology:
-    return reacting(
+    topology = reacting(
         NAME,
         settings,
         registry,
@@ -36,3 +36,5 @@ def build(settings: Settings, registry: SchemaRegistry, decisions: Gateway) -> T
         rules=orchestration,
         rows=SAGAS,
     )
+    topology.checks(SAGAS, orchestration.check)
+    return topology

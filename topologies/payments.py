@@ -1,9 +1,9 @@
-"""Charges each version of an order; refunds what a cancel leaves charged."""
+"""Charges each version of an order; refunds what a cancel leaves charged. Holds, captures and releases for a saga."""
 
 from app.config import Settings
 from app.domain import payments
 from app.serde.registry import SchemaRegistry
-from app.serde.topics import ORDERS_EVENTS, PAYMENTS_EVENTS
+from app.serde.topics import ORDERS_EVENTS, PAYMENTS_COMMANDS, PAYMENTS_EVENTS
 from app.streaming.reactions import Gateway
 from app.streaming.table import TableSpec
 from app.streaming.topology import Topology
@@ -20,7 +20,7 @@ def build(settings: Settings, registry: SchemaRegistry, provider: Gateway) -> To
         settings,
         registry,
         provider,
-        reads=(ORDERS_EVENTS,),
+        reads=(ORDERS_EVENTS, PAYMENTS_COMMANDS),
         emits=(PAYMENTS_EVENTS,),
         rules=payments,
         rows=PAYMENTS,

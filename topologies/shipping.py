@@ -3,7 +3,7 @@
 from app.config import Settings
 from app.domain import shipping
 from app.serde.registry import SchemaRegistry
-from app.serde.topics import INVENTORY_EVENTS, ORDERS_EVENTS, SHIPPING_EVENTS
+from app.serde.topics import INVENTORY_EVENTS, ORDERS_EVENTS, SHIPPING_COMMANDS, SHIPPING_EVENTS
 from app.streaming.reactions import Gateway
 from app.streaming.table import TableSpec
 from app.streaming.topology import Topology
@@ -20,7 +20,7 @@ def build(settings: Settings, registry: SchemaRegistry, carrier: Gateway) -> Top
         settings,
         registry,
         carrier,
-        reads=(INVENTORY_EVENTS, ORDERS_EVENTS),
+        reads=(INVENTORY_EVENTS, ORDERS_EVENTS, SHIPPING_COMMANDS),
         emits=(SHIPPING_EVENTS,),
         rules=shipping,
         rows=DELIVERIES,

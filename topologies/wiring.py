@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from app.alerts.port import Alert
-from app.alerts.topic import alert_output
+from app.alerts.topic import ALERTS, AlertCodec, alert_output
 from app.config import Settings
 from app.domain.events import Event
 from app.domain.step import Timer
@@ -18,7 +18,7 @@ from app.streaming.policy import FailurePolicy
 from app.streaming.reactions import Gateway, Reactions, Rules
 from app.streaming.record import Output
 from app.streaming.table import TableSpec
-from app.streaming.topology import Source, TaskBatch, Topology
+from app.streaming.topology import Codec, Source, TaskBatch, Topology
 
 
 def policy(name: str, settings: Settings) -> FailurePolicy:
@@ -36,6 +36,10 @@ def policy(name: str, settings: Settings) -> FailurePolicy:
 def event_sources(topology: Topology, registry: SchemaRegistry, *topics: str) -> tuple[Source[Event], ...]:
     """Sources of domain events, decoded to their types."""
     return tuple(topology.source(topic, event_codec(registry, topic)) for topic in topics)
+
+
+def _codec(registry: SchemaRegistry, topic: str) -> Codec[Any]:
+    return AlertCodec() if topic == ALERTS else event_codec(registry, topic)
 
 
 def alert_of(failure: Failure) -> Alert:
@@ -70,13 +74,13 @@ def reacting(
     rules: Rules,
     rows: TableSpec[Any],
 ) -> Topology:
-    """A topology that reacts to the events of `reads` by these rules, through the gateway, and emits events."""
+    """A topology that reacts to what `reads` carry by these rules, through the gateway, and emits events."""
     topology = Topology(name, policy(name, settings), start_required=True)
     for topic in emits:
         topology.emits(topic)
     reactions = Reactions(
         topology,
-        *event_sources(topology, registry, *reads),
+        *[topology.source(topic, _codec(registry, topic)) for topic in reads],
         rules=rules,
         rows=rows,
         timer=Timer,

@@ -1,9 +1,35 @@
 """Alerts as messages of a topic."""
 
+import msgspec
+
 from app.alerts.port import Alert, body
+from app.errors import PoisonError
 from app.streaming.record import Output
 
 ALERTS = "alerts"
+
+
+class MalformedAlertError(PoisonError):
+    """The bytes are no alert."""
+
+
+class AlertCodec:
+    """Reads the messages of the topic."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(Alert).decode
+
+    def decode(self, value: bytes | None) -> Alert:
+        try:
+            return self._decode(value or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise MalformedAlertError(f"no alert: {error}; produce alerts as `app.alerts.topic` does") from error
+
+    def prepare(self, value: bytes | None) -> None:
+        """It knows all that it reads."""
+
+    def key(self, alert: Alert) -> bytes:
+        return alert.id.encode()
 
 
 def alert_output(alert: Alert) -> Output:

@@ -5,22 +5,17 @@ The receiver computes HMAC-SHA256, with the shared secret, of `<t>.<raw body>`, 
 `Idempotency-Key`: after a lost answer or a restart the same alert comes again.
 """
 
-import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import aiohttp
 
 from app.alerts.once import Once
 from app.alerts.port import Alert, AlertRefusedError, AlertUndeliveredError, body
-from app.observability.log import logger
-
-log = logger(__name__)
 
 SIGNATURE = "X-Orderflow-Signature"
-WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 LATER = frozenset({408, 425, 429})  # the 4xx that speak of the moment, not of the request
 
 
@@ -31,18 +26,17 @@ def signature(secret: bytes, at_s: int, content: bytes) -> str:
 
 
 class WebhookAlerts:
-    """Sends to `url`; a failed attempt is repeated after each of the waits. `timeout_s` bounds one attempt."""
+    """Sends to `url`, waiting `timeout_s` for the answer."""
 
     def __init__(
         self,
         url: str,
         secret: bytes,
         *,
-        timeout_s: float = 10.0,
-        waits_s: Sequence[float] = WAITS_S,
+        timeout_s: float,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        self._url, self._secret, self._timeout_s, self._waits_s, self._now_s = url, secret, timeout_s, waits_s, now_s
+        self._url, self._secret, self._timeout_s, self._now_s = url, secret, timeout_s, now_s
         self._once = Once()
         self._session: aiohttp.ClientSession | None = None
 
@@ -50,15 +44,9 @@ class WebhookAlerts:
         await self._once.deliver(alert, self._deliver)
 
     async def _deliver(self, alert: Alert) -> None:
-        content = body(alert)
-        for wait_s in (*self._waits_s, None):
-            problem = await self._attempt(alert.id, content)
-            if problem is None:
-                return
-            if wait_s is None:
-                raise AlertUndeliveredError(f"alert {alert.id} was not delivered: {problem}; mend the webhook")
-            log.warning("alert.attempt_failed", alert_id=alert.id, problem=problem, again_in_s=wait_s)
-            await asyncio.sleep(wait_s)
+        problem = await self._attempt(alert.id, body(alert))
+        if problem is not None:
+            raise AlertUndeliveredError(f"alert {alert.id} was not delivered: {problem}; mend the webhook")
 
     async def _attempt(self, alert_id: str, content: bytes) -> str | None:
         """None when it was delivered, else why not; `AlertRefusedError` when it never will be."""

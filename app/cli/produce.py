@@ -13,6 +13,7 @@ import typer
 
 from app.cli.options import finite, printable
 from app.cli.producing import hostile
+from app.cli.producing.generator import ORCHESTRATED
 from app.cli.producing.orders import PlannedOrder, needed_stock
 from app.cli.producing.placing import PlacedReport, place_orders
 from app.cli.producing.sending import send
@@ -48,6 +49,9 @@ def orders(
         float, typer.Option(min=0.0, callback=finite, help="Orders a second; 0: as fast as the API takes them.")
     ] = 0.0,
     faults: Faults = "",
+    orchestrated: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="The share of the orders of the seed that a saga fulfils.")
+    ] = ORCHESTRATED,
     run: Run = "",
     file: File = None,
     rejects: Annotated[Path | None, typer.Option(help="Where the rejected lines of --from go.")] = None,
@@ -56,7 +60,7 @@ def orders(
 ) -> None:
     """Place orders; repeating a run adds nothing. Exit 1 when the API refused an order that it should take."""
     settings, wanted = load(), _faults(faults)
-    source = _source(count, seed, wanted, run, file)
+    source = _source(count, seed, wanted, run, file, orchestrated)
     result: dict[str, Any] = {"mix": source.mix}
     target = _rejects(settings, file, rejects)
     if target is not None:
@@ -163,9 +167,11 @@ async def receive_needed(
         await warehouse.close()
 
 
-def _source(count: int, seed: int, faults: tuple[str, ...], run: str, file: Path | None) -> Source:
+def _source(
+    count: int, seed: int, faults: tuple[str, ...], run: str, file: Path | None, orchestrated: float = ORCHESTRATED
+) -> Source:
     if file is None:
-        return from_seed(count, seed, faults=faults, run=run)
+        return from_seed(count, seed, faults=faults, run=run, orchestrated=orchestrated)
     if faults:
         raise typer.BadParameter("faults are for generated orders; leave out --from or --faults")
     return from_file(file)

@@ -4,15 +4,20 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import typer
 
+from app.alerts.everywhere import Everywhere
+from app.alerts.log import LogAlerts
+from app.alerts.port import Alerts
+from app.alerts.webhook import WebhookAlerts
 from app.cli.listening import reached_at
 from app.cli.starting import start_of
 from app.commands.decisions import Decisions
 from app.commands.service import Commands
 from app.config import Settings, load
+from app.errors import SetupError
 from app.eventstore.postgres import PostgresEventStore
 from app.gateways.carrier import HttpCarrier
 from app.gateways.provider import HttpProvider
@@ -31,7 +36,7 @@ from app.streaming.reactions import Gateway
 from app.streaming.reader import Reader
 from app.web import worker_pages
 from app.web.owners import GroupDirectory, callable_from
-from topologies import catalogue, fulfilment, inventory, payments, shipping
+from topologies import alerts, catalogue, fulfilment, inventory, orchestration, payments, shipping
 
 log = logger(__name__)
 cli = typer.Typer(help="Run one replica of a topology.")
@@ -65,18 +70,20 @@ async def _serve(name: str, settings: Settings, start: Start | None) -> None:
 @contextlib.asynccontextmanager
 async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | None]:
     """What the topology acts through, open while it runs."""
-    if name == fulfilment.NAME:
+    if name in {fulfilment.NAME, orchestration.NAME}:
         async with PostgresEventStore(settings.postgres, event_codec(committed_registry(), ORDERS_EVENTS)) as store:
             yield Decisions(Commands(store, now_us))
         return
     limit_s = settings.gateway_timeout
-    party: HttpProvider | PostgresWarehouse | HttpCarrier
+    party: HttpProvider | PostgresWarehouse | HttpCarrier | Everywhere
     if name == payments.NAME:
         party = HttpProvider(settings.provider, limit_s)
     elif name == inventory.NAME:
         party = PostgresWarehouse(settings.postgres, limit_s)
     elif name == shipping.NAME:
         party = HttpCarrier(settings.carrier, limit_s)
+    elif name == alerts.NAME:
+        party = Everywhere(*_receivers(settings))
     else:
         yield None
         return
@@ -84,6 +91,19 @@ async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | Non
         yield party
     finally:
         await party.close()
+
+
+def _receivers(settings: Settings) -> Iterator[Alerts]:
+    """The log first: it cannot fail."""
+    yield LogAlerts()
+    if settings.alert_webhook and not settings.alert_secret:
+        raise SetupError(
+            "alerts to a webhook are signed: set ORDERFLOW_ALERT_SECRET to what its receiver knows, or leave out "
+            "ORDERFLOW_ALERT_WEBHOOK"
+        )
+    if settings.alert_webhook:
+        secret = settings.alert_secret.encode()
+        yield WebhookAlerts(settings.alert_webhook, secret, timeout_s=settings.gateway_timeout)
 
 
 def _membership(name: str, settings: Settings) -> Membership:

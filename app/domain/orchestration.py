@@ -39,6 +39,11 @@ class Advance(Struct, frozen=True):
         return next((command for command in self.commands if command.name in DECISIONS), None)
 
 
+def check(rows: Iterable[OrchestrationRow]) -> None:
+    """Raises a `MissingVersionError` where a saga is under way on a version that is not there."""
+    SAGAS.check(row.saga for row in rows)
+
+
 def begin(row: OrchestrationRow | None, cause: Event | Timer, now: Micros) -> Step[OrchestrationRow]:
     advance = _advance(row, cause, now)
     if advance is None:

@@ -40,7 +40,7 @@ class Gateway(Protocol[AnswerT]):
         ...
 
 
-Provider: TypeAlias = Gateway[ProviderAnswer]  # performs Charge, VoidCharges
+Provider: TypeAlias = Gateway[ProviderAnswer]  # performs Charge, Hold, Capture, VoidCharges
 Carrier: TypeAlias = Gateway[CarrierAnswer]  # performs Schedule, CancelDeliveries
 
 

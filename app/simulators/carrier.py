@@ -15,11 +15,11 @@ class DeliveryTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 CARRIER = Party(
     name="carrier",
-    resource="deliveries",
+    effects={"deliveries": ("scheduled",)},
     undo="cancel",
     terms=DeliveryTerms,
-    done="scheduled",
-    undone="cancelled",
+    undone={"scheduled": "cancelled"},
+    told="cancelled",
     effect_id="delivery_id",
     undone_list="deliveries",
     undone_fields=("order_version", "delivery_id"),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["refuse", "unavailable", "timeout"]
+Kind: TypeAlias = Literal["refuse", "unavailable", "timeout", "dispute"]
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,6 +19,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hits up to `count` calls within `seconds` from now; where neither is given, all until the faults are removed.
 
     `refuse`: the key is refused for good. `unavailable`: 503, nothing is recorded. `timeout`: recorded, not answered.
+    `dispute`: an undo is refused, where the party can; it may be asked for again.
     """
 
     kind: Kind

@@ -1,4 +1,7 @@
-"""The payment provider: charges each key at most once; a voided charge is refunded once, a voided key never charged."""
+"""The payment provider: charges or holds each key at most once, and charges what it holds when that is captured.
+
+A voided charge is refunded once, a voided hold released; a voided key is never charged or held again.
+"""
 
 from typing import Annotated
 
@@ -17,13 +20,15 @@ class ChargeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 PROVIDER = Party(
     name="provider",
-    resource="charges",
+    effects={"charges": ("charged",), "holds": ("held", "captured")},
     undo="void",
     terms=ChargeTerms,
-    done="charged",
-    undone="refunded",
+    undone={"charged": "refunded", "held": "released", "captured": "refunded"},
+    told="refunded",
     effect_id="payment_id",
     undone_list="refunds",
     undone_fields=("order_version", "currency", "amount_minor"),
     refused_prefix=REFUSED_PAYMENT,
+    completes="capture",
+    dispute="disputed",
 )

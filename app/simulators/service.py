@@ -1,6 +1,7 @@
-"""The HTTP service of a simulated party: its two calls, its ledger, and the faults it can be told to have.
+"""The HTTP service of a simulated party: its calls, its ledger, and the faults it can be told to have.
 
-- `PUT /{resource}/{order_id}/{order_version}` and `POST /{resource}/{order_id}/{undo}`: see `app.simulators.party`
+- `PUT /{resource}/{order_id}/{order_version}`, `POST /{resource}/{order_id}/{order_version}/{completes}` and
+  `POST /{resource}/{order_id}/{undo}`: see `app.simulators.party`
 - `GET /ledger?order_id=`: every entry, streamed
 - `POST /faults`, `DELETE /faults`: see `app.simulators.faults`; faults are in memory and end with the process
 - `GET /livez`, `/readyz`, `/metrics`
@@ -9,7 +10,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
@@ -24,7 +25,7 @@ from starlette.routing import Route
 from app.observability import metrics
 from app.simulators.faults import Fault, Faults
 from app.simulators.ledger import Ledger
-from app.simulators.party import Desk, OtherTermsError, Party
+from app.simulators.party import REFUSED, Desk, OtherTermsError, Party
 
 HANG_SECONDS = 60.0  # a call under a `timeout` fault waits this long for its caller to give up
 
@@ -58,18 +59,29 @@ class Service:
 
     async def ask(self, request: Request) -> Response:
         """Answers 409 when the key was used with other terms."""
-        key = _key(request)
+        key, resource = _key(request), _resource(request)
         asked = msgspec.structs.asdict(await _body(request, self._party.terms))
         customer_id = str(asked["customer_id"])
         self._fail_if_unavailable(key, customer_id)
-        entry = await self._ledger.settle(lambda: self._desk.ask(key.order_id, key.order_version, asked))
-        return await self._answer(request, key, self._party.outcome(entry), customer_id)
+        entry = await self._ledger.settle(lambda: self._desk.ask(resource, key.order_id, key.order_version, asked))
+        return await self._answer(request, key, self._party.outcome(resource, entry), customer_id)
+
+    async def complete(self, request: Request) -> Response:
+        """Its call carries no customer: a fault that matches one does not hit it."""
+        key, resource = _key(request), _resource(request)
+        self._fail_if_unavailable(key, None)
+        entry = await self._ledger.settle(lambda: self._desk.complete(resource, key.order_id, key.order_version))
+        refused = {"outcome": REFUSED, "reason": f"not-{self._party.effects[resource][0]}"}
+        answer = refused if entry is None else {"outcome": entry.state, **entry.terms}
+        return await self._answer(request, key, answer, None)
 
     async def undo(self, request: Request) -> Response:
         """Its call carries no customer: a fault that matches one does not hit it."""
         key = _key(request)
         versions = (await _body(request, Undo)).order_versions
         self._fail_if_unavailable(key, None)
+        if self._party.dispute and self._faults.take("dispute", key.order_id):
+            return await self._answer(request, key, {"refused": self._party.dispute}, None)
         entries = await self._ledger.settle(lambda: self._desk.undo(key.order_id, versions))
         listed = map(self._party.listed, entries)
         undone = [{name: entry[name] for name in self._party.undone_fields} for entry in listed]
@@ -128,8 +140,7 @@ def application(party: Party, ledger: Ledger, faults: Faults) -> Starlette:
 
     return Starlette(
         routes=[
-            Route(f"/{party.resource}/{{order_id}}/{{order_version}}", service.ask, methods=["PUT"]),
-            Route(f"/{party.resource}/{{order_id}}/{party.undo}", service.undo, methods=["POST"]),
+            *_effects(party, service),
             Route("/faults", service.plant, methods=["POST"]),
             Route("/faults", service.clear, methods=["DELETE"]),
             Route("/ledger", service.list_ledger, methods=["GET"]),
@@ -140,6 +151,19 @@ def application(party: Party, ledger: Ledger, faults: Faults) -> Starlette:
         exception_handlers=dict.fromkeys(MEANING, _problem) | {HTTPException: _problem},
         lifespan=lifespan,
     )
+
+
+def _effects(party: Party, service: Service) -> Iterator[Route]:
+    for resource, (_, *later) in party.effects.items():
+        key = f"/{resource}/{{order_id}}/{{order_version}}"
+        yield Route(key, service.ask, methods=["PUT"])
+        if later:
+            yield Route(f"{key}/{party.completes}", service.complete, methods=["POST"])
+    yield Route(f"/{next(iter(party.effects))}/{{order_id}}/{party.undo}", service.undo, methods=["POST"])
+
+
+def _resource(request: Request) -> str:
+    return request.url.path.split("/")[1]
 
 
 def _key(request: Request) -> Key:

@@ -62,6 +62,7 @@ class Driver:
 
     async def _open(self) -> None:
         for task in self._tasks:
+            task.check(self._stores[id(task)])
             task.open(self._stores[id(task)], dict.fromkeys(task.topology.input_topics, 0))
 
     async def _close(self) -> None:
@@ -130,6 +131,7 @@ class Driver:
     async def _crash(self) -> None:
         for task in self._tasks:
             await self._handle(task)
+            task.check(self._stores[id(task)])
             task.open(self._stores[id(task)], task.state.durable)
 
     async def _step(self) -> bool:

@@ -49,6 +49,11 @@ class Task:
     def __str__(self) -> str:
         return f"{self.topology.name}[{self.partition}]"
 
+    def check(self, store: Rows) -> None:
+        """Raises a `SetupError` where this release cannot go on with the durable rows (blocking)."""
+        for table, check in self.topology.row_checks.items():
+            check(row for _, row in _rows(store, self.state.tables[table]))
+
     def open(self, store: Rows, positions: dict[str, int]) -> None:
         """Begin, or begin again, from what is durable."""
         self.runner.close()

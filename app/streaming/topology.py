@@ -3,7 +3,7 @@
 `app.streaming.faust` runs it on Kafka, `app.streaming.driver` on in-memory topics.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -20,6 +20,7 @@ ValueT_co = TypeVar("ValueT_co", covariant=True)
 RowT = TypeVar("RowT")
 
 Kind: TypeAlias = Literal["events", "repartition", "retry", "redrive", "dlq", "changelog"]
+RowCheck: TypeAlias = Callable[[Iterable[Any]], None]
 AgentFunction: TypeAlias = Callable[[AsyncIterator["TaskBatch"]], Awaitable[None]]
 
 
@@ -91,6 +92,7 @@ class Topology:
         self.name, self.group, self.policy, self.start_required = name, group_id(name), policy, start_required
         self.sources: dict[str, Source[Any]] = {}
         self.tables: dict[str, TableSpec[Any]] = {}
+        self.row_checks: dict[str, RowCheck] = {}
         self.outputs: list[str] = []
         self.runner: RunnerFactory | None = None
         self.agents: list[AgentFunction] = []
@@ -113,6 +115,10 @@ class Topology:
         """A table of every task, restored from its changelog."""
         self.tables[spec.name] = spec
         return spec
+
+    def checks(self, spec: TableSpec[RowT], check: Callable[[Iterable[RowT]], None]) -> None:
+        """Before a task begins, `check` is given its committed rows; a `SetupError` that it raises ends the worker."""
+        self.row_checks[spec.name] = check
 
     def emits(self, topic: str) -> str:
         """Declare an output topic."""

@@ -21,7 +21,7 @@ from app.verify.decoding import Decoder
 from app.verify.expected import Row, rows
 from app.verify.http import NoAnswerError, Services
 from app.verify.kafka import KafkaReader
-from app.verify.model import Case, Difference, Report
+from app.verify.model import HELD, PAID, Case, Difference, Report
 from app.verify.quiet import Quiet
 from app.verify.topics import Events, Letters
 
@@ -81,8 +81,8 @@ class _Check:
         self._found += await asyncio.to_thread(events.read, self._kafka)
         provider, carrier = self._settings.provider, self._settings.carrier
         for case_field, held in (
-            ("charges", await self._services.ledger(provider, "charged", "refunded")),
-            ("deliveries", await self._services.ledger(carrier, "scheduled", "cancelled", "delivery_id")),
+            ("charges", await self._services.ledger(provider, {*PAID, HELD}, {"refunded", "released"})),
+            ("deliveries", await self._services.ledger(carrier, {"scheduled"}, {"cancelled"}, "delivery_id")),
             ("reservations", await self._database.reservations()),
         ):
             for order_id, of_order in held.items():

@@ -3,8 +3,15 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
+from msgspec.structs import replace
+
 from app.verify.expected import items, items_by_version, total_minor
-from app.verify.model import Case, Difference, Effect, Stock, ids
+from app.verify.model import HELD, PAID, Case, Difference, Effect, Stock, ids
+
+ONCE = (
+    *("PaymentCompleted", "PaymentRefunded", "PaymentReserved", "PaymentCaptured", "PaymentReleased"),
+    *("StockReserved", "StockReleased", "DeliveryScheduled"),
+)
 
 
 def check(case: Case) -> Iterator[Difference]:
@@ -13,7 +20,7 @@ def check(case: Case) -> Iterator[Difference]:
     if case.dead_in or not case.stored:
         return
     yield from _outcome(case)
-    yield from _agrees(case, "payment", case.charges, "PaymentCompleted", "PaymentRefunded")
+    yield from _paid(case)
     yield from _agrees(case, "reservation", case.reservations, "StockReserved", "StockReleased")
     yield from _agrees(case, "delivery", case.deliveries, "DeliveryScheduled", "DeliveryCancelled")
     if len(case.outcomes) == 1:
@@ -60,12 +67,22 @@ def _once(case: Case) -> Iterator[Difference]:
             if effect.times > 1:
                 subject = f"{name} {case.order_id} version {effect.order_version}"
                 yield Difference(f"{name}-twice", subject, 1, effect.times, case.event_ids)
-    for event_type in ("PaymentCompleted", "PaymentRefunded", "StockReserved", "StockReleased", "DeliveryScheduled"):
+    for event_type in ONCE:
         events = case.of(event_type)
         for version, times in Counter(event["order_version"] for event in events).items():
             if times > 1:
                 subject = f"{event_type} {case.order_id} version {version}"
                 yield Difference("answer-twice", subject, 1, times, ids(events))
+
+
+def _paid(case: Case) -> Iterator[Difference]:
+    """What the events say of the order's money is what the provider's ledger says."""
+    if not case.orchestrated:
+        yield from _agrees(case, "payment", case.charges, "PaymentCompleted", "PaymentRefunded")
+        return
+    yield from _agrees(case, "hold", case.charges, "PaymentReserved", "PaymentReleased")
+    captures = [replace(effect, standing=effect.state in PAID) for effect in case.charges]
+    yield from _agrees(case, "capture", captures, "PaymentCaptured", "PaymentReleased")
 
 
 def _agrees(case: Case, name: str, effects: list[Effect], done_by: str, undone_by: str) -> Iterator[Difference]:
@@ -92,9 +109,12 @@ def _shown(effect: Effect) -> tuple[int, str, str]:
 
 def _money(case: Case, confirmed: bool) -> Iterator[Difference]:
     expected = total_minor(items(case)) if confirmed else 0
-    actual = sum(effect.amount_minor for effect in case.charges if effect.standing)
+    actual = sum(effect.amount_minor for effect in case.charges if effect.state in PAID)
     if expected != actual:
         yield Difference("money", f"{case.order_id} charged - refunded", expected, actual, case.event_ids)
+    held = sum(effect.amount_minor for effect in case.charges if effect.state == HELD)
+    if held:
+        yield Difference("held", f"{case.order_id} set aside, neither charged nor released", 0, held, case.event_ids)
 
 
 def _reserved(case: Case, confirmed: bool) -> Iterator[Difference]:

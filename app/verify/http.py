@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Set
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -75,8 +75,11 @@ class Services:
             for _ in range(CONCURRENCY):
                 group.create_task(worker())
 
-    async def ledger(self, url: str, done: str, undone: str, reference: str = "") -> dict[str, list[Effect]]:
-        """The entries of a party's ledger by order. Two entries under one key are one effect that happened twice."""
+    async def ledger(self, url: str, done: Set[str], undone: Set[str], reference: str = "") -> dict[str, list[Effect]]:
+        """The entries of a party's ledger by order: `done` and `undone` are the states of an effect that stands or did.
+
+        Two entries under one key are one effect that happened twice.
+        """
         answer = await self.get(f"{url}/ledger")
         if answer is None:
             raise NoAnswerError(f"{url}/ledger is not there; mend the party's address")
@@ -90,8 +93,8 @@ class Services:
                 Effect(
                     order_version=order_version,
                     state=last["state"],
-                    standing=last["state"] == done,
-                    happened=last["state"] in (done, undone),
+                    standing=last["state"] in done,
+                    happened=last["state"] in done | undone,
                     times=len(found),
                     amount_minor=last.get("amount_minor", 0),
                     currency=last.get("currency", ""),

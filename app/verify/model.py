@@ -9,6 +9,7 @@ Event: TypeAlias = dict[str, Any]
 ORDERS, PAYMENTS, INVENTORY, SHIPPING = "orders.events", "payments.events", "inventory.events", "shipping.events"
 TOPICS = (ORDERS, PAYMENTS, INVENTORY, SHIPPING)
 ANSWERS = (PAYMENTS, INVENTORY, SHIPPING)
+PAID, HELD = ("charged", "captured"), "held"  # states of what the provider has, or sets aside
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,10 @@ class Case(msgspec.Struct, kw_only=True):
     def outcomes(self) -> list[str]:
         names = {"OrderConfirmed": "confirmed", "OrderCancelled": "cancelled"}
         return [names[event["type"]] for event in self.stored if event["type"] in names]
+
+    @property
+    def orchestrated(self) -> bool:
+        return bool(self.stored) and self.stored[0].get("fulfilment") == "orchestration"
 
     @property
     def event_ids(self) -> tuple[str, ...]:

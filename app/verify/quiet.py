@@ -14,10 +14,12 @@ from app.verify.model import INVENTORY, ORDERS, PAYMENTS, TOPICS
 # What each topology reads, besides the topics that it writes for itself.
 SOURCES = {
     "order-views": TOPICS,
-    "payments": (ORDERS,),
-    "inventory": (PAYMENTS, ORDERS),
-    "shipping": (INVENTORY, ORDERS),
+    "payments": (ORDERS, "payments.commands"),
+    "inventory": (PAYMENTS, ORDERS, "inventory.commands"),
+    "shipping": (INVENTORY, ORDERS, "shipping.commands"),
     "fulfilment": TOPICS,
+    "orchestration": (*TOPICS, "fulfilment.commands"),
+    "alerts": ("alerts",),
 }
 PAUSE = 0.3
 

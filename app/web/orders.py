@@ -16,7 +16,6 @@ from app.web import moments
 from app.web.conditions import command_id, consistency_token, etag, expected_version, fingerprint
 from app.web.models import Cancellation, ItemBody, NewOrder, OrderBody
 from app.web.openapi import problems
-from app.web.problem import ProblemError
 
 _HEADERS = {
     "ETag": {"description": "The version of the order, for `If-Match`.", "schema": {"type": "string"}},
@@ -59,8 +58,6 @@ IdempotencyKey = Annotated[
 )
 async def create_order(body: NewOrder, commands: Handling, idempotency_key: IdempotencyKey = None) -> Response:
     """Place an order."""
-    if body.fulfilment == "orchestration":
-        raise ProblemError("NOT_OFFERED", 'orders are fulfilled by "choreography" only; send that, or leave it out')
     key = command_id(idempotency_key)
     order_id = str(body.order_id or uuid5(key, "order"))
     command = CreateOrder(

@@ -13,7 +13,6 @@ CODES: Mapping[str, tuple[int, str]] = {
     "REQUEST_INVALID": (422, "The request does not say what it should"),
     "REQUEST_UNREADABLE": (400, "The request cannot be read"),
     "BODY_TOO_LARGE": (413, "The body is larger than this service takes"),
-    "NOT_OFFERED": (422, "This is not offered"),
     "KEY_REUSED": (422, "The idempotency key belongs to another command"),
     "VERSION_CONFLICT": (412, "The order is not at the expected version"),
     "ORDER_UNKNOWN": (404, "No such order"),

@@ -26,9 +26,10 @@ async def test_an_unknown_order_is_said_to_be_unknown(api: httpx.AsyncClient) ->
     problem(await api.post(f"{address}/cancel", headers={"If-Match": '"1"'}), 404, "ORDER_UNKNOWN")
 
 
-async def test_orchestration_is_not_offered(api: httpx.AsyncClient) -> None:
-    body = problem(await api.post("/orders", json=ORDER | {"fulfilment": "orchestration"}), 422, "NOT_OFFERED")
-    assert "choreography" in body["detail"]
+async def test_an_orchestrated_order_takes_no_more_items(api: httpx.AsyncClient) -> None:
+    placed = (await api.post("/orders", json=ORDER | {"fulfilment": "orchestration"})).json()
+    assert placed["fulfilment"] == "orchestration"
+    problem(await api.post(f"/orders/{placed['order_id']}/items", json=ITEM), 409, "ORDER_ORCHESTRATED")
 
 
 async def test_an_order_over_the_limit_of_its_total_is_refused(api: httpx.AsyncClient) -> None:

@@ -13,10 +13,12 @@ from confluent_kafka import Message
 
 from app.config import load
 from app.domain.events import Event
+from app.domain.fields import Fulfilment
 from app.embedded import processes
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from tests.e2e.commands import LIMIT, run
+from tests.e2e.receiver import Receiver
 from tests.engine.log import Log, until
 
 READY_S, STOP_S = 150.0, 60.0
@@ -31,7 +33,9 @@ class WholeSystem:
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.log = directory, directory / "demo.log"
-        environment = {**DELAYS, **os.environ, "PYTHONPATH": str(Path.cwd())}
+        self.receiver = Receiver()
+        alerts = {"ORDERFLOW_ALERT_WEBHOOK": self.receiver.url, "ORDERFLOW_ALERT_SECRET": "known to both"}
+        environment = {**DELAYS, **alerts, **os.environ, "PYTHONPATH": str(Path.cwd())}
         words = [sys.executable, "-m", "app.cli", "demo", "--orders", "30", "--seed", "5"]
         self.process = processes.start(words, directory=directory, log=self.log, environment=environment)
         self.settings = load(environment)
@@ -60,6 +64,7 @@ class WholeSystem:
         self.http.close()
         if self.process.poll() is None:
             processes.end(self.process, signal.SIGINT, STOP_S)
+            self.receiver.close()
 
     def ask(self, *words: str) -> Any:
         """What a command about this system answers in JSON; it must not fail."""
@@ -72,9 +77,14 @@ class WholeSystem:
     def post(self, path: str, body: object = None, **headers: str) -> httpx.Response:
         return self.http.post(f"{self.settings.api}{path}", json=body, headers=headers)
 
-    def place(self, order_id: str | None = None, customer_id: str = "customer-e2e") -> str:
+    def place(
+        self,
+        order_id: str | None = None,
+        customer_id: str = "customer-e2e",
+        fulfilment: Fulfilment = "choreography",
+    ) -> str:
         body = {"order_id": order_id or str(uuid4()), "customer_id": customer_id, "currency": "GBP", "items": [ITEM]}
-        answer = self.post("/orders", body)
+        answer = self.post("/orders", {**body, "fulfilment": fulfilment})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["order_id"])
 

@@ -32,7 +32,6 @@ from app.simulators.service import application
 from app.verify.changelogs import TABLES
 from app.verify.changelogs import topic_of as changelog_of
 from app.verify.kafka import KafkaReader
-from app.verify.model import TOPICS
 from app.verify.quiet import SOURCES, group_of, inputs
 from tests.integration.verify_two_orders import (
     KEPT,
@@ -164,7 +163,7 @@ def _client(kafka: str) -> dict[str, Any]:
 
 
 def _create_topics(kafka: str) -> None:
-    names = [*TOPICS, *OWN_TOPICS, *LETTERS, *CHANGELOGS]
+    names = [*{topic for read in SOURCES.values() for topic in read}, *OWN_TOPICS, *LETTERS, *CHANGELOGS]
     admin = AdminClient(_client(kafka))
     for done in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names]).values():
         done.result(LIMIT)

@@ -104,6 +104,7 @@ def _effects(system: System) -> dict[str, dict[str, list[Effect]]]:
         "charges": _by_order(
             system.charge_book.charges,
             lambda charge: {"amount_minor": charge.amount_minor, "currency": charge.currency},
+            standing="charged",
         ),
         "deliveries": _by_order(
             system.delivery_book.deliveries,
@@ -115,14 +116,16 @@ def _effects(system: System) -> dict[str, dict[str, list[Effect]]]:
     }
 
 
-def _by_order(book: Effects[Any], shown: Callable[[Any], dict[str, Any]]) -> dict[str, list[Effect]]:
+def _by_order(
+    book: Effects[Any], shown: Callable[[Any], dict[str, Any]], standing: str = "standing"
+) -> dict[str, list[Effect]]:
     found: dict[str, list[Effect]] = defaultdict(list)
-    for state, calls in (("standing", book.standing), ("undone", book.undone)):
+    for state, calls in ((standing, book.standing), ("undone", book.undone)):
         for call in calls.values():
             effect = Effect(
                 order_version=call.order_version,
                 state=state,
-                standing=state == "standing",
+                standing=state == standing,
                 happened=True,
                 **shown(call),
             )

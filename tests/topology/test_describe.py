@@ -73,6 +73,7 @@ def test_the_flowchart_of_payments() -> None:
         "flowchart LR\n"
         '  payments["payments"]\n'
         '  n_orders_events(["orders.events"]) --> payments\n'
+        '  n_payments_commands(["payments.commands"]) --> payments\n'
         '  payments --- n_blocked[("blocked")]\n'
         '  payments --- n_parked[("parked")]\n'
         '  payments --- n_payments[("payments")]\n'
@@ -88,7 +89,7 @@ def test_the_text_of_shipping() -> None:
     lines = shown("shipping").splitlines()
     assert lines[:5] == [
         "topology shipping (group orderflow-shipping)",
-        "  reads:          inventory.events, orders.events",
+        "  reads:          inventory.events, orders.events, shipping.commands",
         "  repartitions:   -",
         "  retries:        orderflow-shipping-retry-2000 (after 2 s),",
         "                  orderflow-shipping-retry-4000 (after 4 s),",
@@ -109,4 +110,4 @@ def test_a_text_fits_a_terminal(topology: Topology) -> None:
 def test_an_unknown_topology_is_refused_with_the_names_there_are() -> None:
     result = CliRunner().invoke(cli, ["describe", "orders"])
     assert result.exit_code != 0
-    assert "order-views, payments, inventory, shipping, fulfilment" in str(result.exception)
+    assert "order-views, payments, inventory, shipping, fulfilment, orchestration, alerts" in str(result.exception)

@@ -48,15 +48,18 @@ def test_a_refused_dsn_is_not_shown() -> None:
 def test_a_password_is_never_shown() -> None:
     settings = load(
         {
-            "ORDERFLOW_POSTGRES": "postgresql://orderflow:secret@host/orderflow",
-            "ORDERFLOW_REGISTRY": "https://orderflow:secret@registry:8081",
+            "ORDERFLOW_POSTGRES": "postgresql://orderflow:hush@host/orderflow",
+            "ORDERFLOW_REGISTRY": "https://orderflow:hush@registry:8081",
+            "ORDERFLOW_ALERT_WEBHOOK": "https://orderflow:hush@pager/alerts",
+            "ORDERFLOW_ALERT_SECRET": "hush",
         }
     )
-    assert "secret" not in repr(settings)
+    assert "hush" not in repr(settings)
     assert "https://***@registry:8081" in repr(settings)
+    assert "https://***@pager/alerts" in repr(settings)
     with pytest.raises(SetupError) as refused:
-        load({"ORDERFLOW_REGISTRY": "ftp://orderflow:secret@registry"})
-    assert "secret" not in str(refused.value)
+        load({"ORDERFLOW_REGISTRY": "ftp://orderflow:hush@registry"})
+    assert "hush" not in str(refused.value)
 
 
 def test_settings_come_back_from_the_environment_that_they_were_written_to() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.cli.producing.generator import FATES, HOT_ORDER_ITEMS, generate, mix_of
+from app.cli.producing.generator import FATES, HOT_ORDER_ITEMS, ORCHESTRATED, generate, mix_of
 from app.cli.producing.orders import OUT_OF_STOCK, needed_stock
 
 COUNT = 2_000
@@ -26,6 +26,13 @@ def test_all_ids_of_a_run_differ() -> None:
 @pytest.mark.parametrize("fate", FATES)
 def test_each_fate_has_its_share(fate: str) -> None:
     assert mix_of(generate(COUNT, 7))[fate] == pytest.approx(FATES[fate] * COUNT, rel=0.3)
+
+
+def test_a_share_of_the_orders_is_orchestrated_and_takes_no_items() -> None:
+    orders = [order for order in generate(COUNT, 7) if order.fulfilment == "orchestration"]
+    assert len(orders) == pytest.approx(ORCHESTRATED * COUNT * (1 - FATES["items-added"]), rel=0.3)
+    assert not any(order.added for order in orders)
+    assert mix_of(generate(COUNT, 7, orchestrated=0))["orchestrated"] == 0
 
 
 def test_without_faults_there_are_none() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from app.verify.effects import check, check_stock
 from app.verify.model import INVENTORY, PAYMENTS, SHIPPING, Case, Effect, Stock
-from tests.unit.verify_orders import cancelled, confirmed, effect, event
+from tests.unit.verify_orders import cancelled, charge, compensated, confirmed, effect, event, orchestrated
 
 
 def kinds(case: Case) -> set[str]:
@@ -18,9 +18,27 @@ def changed(done: Effect, **fields: object) -> Effect:
     return msgspec.structs.replace(done, **fields)
 
 
-@pytest.mark.parametrize("order", [confirmed, cancelled])
+@pytest.mark.parametrize("order", [confirmed, cancelled, orchestrated, compensated])
 def test_a_clean_order_shows_no_difference(order: Callable[[], Case]) -> None:
     assert kinds(order()) == set()
+
+
+def test_a_hold_that_was_neither_captured_nor_released_is_found() -> None:
+    case = compensated()
+    case.charges[0] = changed(case.charges[0], state="held", standing=True)
+    assert kinds(case) == {"held", "hold-ledger"}
+
+
+def test_a_confirmed_order_whose_hold_was_not_captured_is_found() -> None:
+    case = orchestrated()
+    case.charges[0] = changed(case.charges[0], state="held")
+    assert kinds(case) == {"money", "held", "capture-ledger"}
+
+
+def test_a_capture_left_on_a_cancelled_order_is_found() -> None:
+    case = compensated()
+    case.charges[0] = changed(case.charges[0], state="captured", standing=True)
+    assert kinds(case) == {"money", "hold-ledger", "capture-ledger"}
 
 
 def test_an_order_without_an_outcome_is_found() -> None:
@@ -58,7 +76,7 @@ def test_a_charge_that_was_made_twice_is_found() -> None:
 
 def test_a_charge_left_on_a_cancelled_order_is_found() -> None:
     case = cancelled()
-    case.charges[0] = changed(case.charges[0], standing=True)
+    case.charges[0] = changed(case.charges[0], state="charged", standing=True)
     assert kinds(case) == {"money", "payment-ledger"}
 
 
@@ -90,7 +108,7 @@ def test_a_payment_event_without_a_charge_is_found() -> None:
 
 def test_a_charge_that_no_event_tells_of_is_found() -> None:
     case = confirmed()
-    case.charges.append(effect(3, amount_minor=1, currency="GBP"))
+    case.charges.append(charge(3, 1))
     assert kinds(case) == {"money", "payment-ledger"}
 
 

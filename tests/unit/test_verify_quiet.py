@@ -84,7 +84,7 @@ def test_a_topology_reads_its_sources_and_what_it_writes_for_itself() -> None:
         ],
         4,
     )
-    assert inputs("payments", topics) == ["orders.events", "orderflow-payments-retry-2000"]
+    assert inputs("payments", topics) == ["orders.events", "payments.commands", "orderflow-payments-retry-2000"]
     assert inputs("order-views", topics)[-1] == "orderflow-order-views-customers-repartition"
 
 

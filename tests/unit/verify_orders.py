@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+from msgspec.structs import replace
+
 from app.verify.model import INVENTORY, PAYMENTS, SHIPPING, Case, Effect, Event
 
 CUSTOMER, PLACED_AT = "17850", 1_317_914_400_000_000
@@ -40,6 +42,38 @@ def cancelled(order_id: str = "order-2") -> Case:
     return _published(case)
 
 
+def orchestrated(order_id: str = "order-3") -> Case:
+    """Two pens by a saga: held, reserved, delivered, confirmed and captured."""
+    facts = {"customer_id": CUSTOMER, "currency": "GBP", "fulfilment": "orchestration"}
+    created = event(order_id, 1, "OrderCreated", **facts, reference="R3", items=[PEN], placed_at=PLACED_AT)
+    paid = {"order_version": 1, "currency": "GBP", "amount_minor": 300}
+    case = Case(
+        order_id=order_id,
+        stored=[created, event(order_id, 2, "OrderConfirmed", customer_id=CUSTOMER, currency="GBP", total_minor=300)],
+        answers={
+            PAYMENTS: [event(order_id, 1, "PaymentReserved", **paid), event(order_id, 2, "PaymentCaptured", **paid)],
+            INVENTORY: [event(order_id, 1, "StockReserved", order_version=1, items=[PEN])],
+            SHIPPING: [event(order_id, 1, "DeliveryScheduled", order_version=1, delivery_id="delivery-3")],
+        },
+        charges=[replace(charge(1, 300), state="captured")],
+        reservations=[effect(1, quantities={"PEN": 2})],
+        deliveries=[effect(1, reference="delivery-3")],
+    )
+    return _published(case)
+
+
+def compensated(order_id: str = "order-4") -> Case:
+    """The same, whose stock was refused: the hold is released and the order cancelled."""
+    case = orchestrated(order_id)
+    case.stored[1] = event(order_id, 2, "OrderCancelled", customer_id=CUSTOMER, reason="stock rejected")
+    case.answers[PAYMENTS][1] = event(order_id, 2, "PaymentReleased", order_version=1)
+    case.answers[INVENTORY] = [event(order_id, 1, "StockRejected", order_version=1, sku="PEN", reason="out-of-stock")]
+    del case.answers[SHIPPING]
+    case.charges = [replace(case.charges[0], state="released", standing=False)]
+    case.reservations, case.deliveries = [], []
+    return _published(case)
+
+
 def _placed(order_id: str) -> Case:
     facts = {"customer_id": CUSTOMER, "currency": "GBP", "fulfilment": "choreography"}
     created = event(order_id, 1, "OrderCreated", **facts, reference="R1", items=[PEN], placed_at=PLACED_AT)
@@ -58,7 +92,7 @@ def _placed(order_id: str) -> Case:
             ],
             SHIPPING: [event(order_id, 1, "DeliveryScheduled", order_version=1, delivery_id="delivery-1")],
         },
-        charges=[effect(1, amount_minor=300, currency="GBP"), effect(2, amount_minor=700, currency="GBP")],
+        charges=[charge(1, 300), charge(2, 700)],
         reservations=[effect(1, quantities={"PEN": 2}), effect(2, quantities={"CUP": 1})],
         deliveries=[effect(1, reference="delivery-1")],
     )
@@ -66,6 +100,10 @@ def _placed(order_id: str) -> Case:
 
 def effect(order_version: int, **facts: Any) -> Effect:
     return Effect(order_version=order_version, state="done", standing=True, happened=True, **facts)
+
+
+def charge(order_version: int, amount_minor: int) -> Effect:
+    return replace(effect(order_version, amount_minor=amount_minor, currency="GBP"), state="charged")
 
 
 def _undone(done: Effect) -> Effect:

@@ -23,6 +23,7 @@ FATES = {
     "items-added": 0.15,
     "customer-cancels": 0.05,
 }
+ORCHESTRATED = 0.25
 DUPLICATES = 0.10  # with the fault `duplicates`: every command of the order is sent twice
 LATE = 0.05  # with the fault `late`: placed up to two years before the others
 HOT_CUSTOMER = 0.30  # with the fault `hot-key`: belongs to one customer
@@ -33,11 +34,20 @@ _SECONDS = 90 * 24 * 3600
 _CUSTOMERS, _PRODUCTS = 500, 200
 
 
-def generate(count: int, seed: int, *, faults: Iterable[str] = (), run: str = "") -> Iterator[PlannedOrder]:
-    """The first `count` orders of this seed; another `run` has the same orders under other ids."""
+def generate(
+    count: int, seed: int, *, faults: Iterable[str] = (), run: str = "", orchestrated: float = ORCHESTRATED
+) -> Iterator[PlannedOrder]:
+    """The first `count` orders of this seed; another `run` has the same orders under other ids.
+
+    `orchestrated` is the share of the orders that a saga fulfils, of those to which no item is added.
+    """
     wanted = frozenset(faults)
     for index in range(count):
-        yield _with_faults(_order(seed, index, run), seed, index, wanted)
+        order = _with_faults(_order(seed, index, run), seed, index, wanted)
+        chance = Random(f"{seed}:{index}:fulfilment")  # noqa: S311 - repeatable, not secret
+        if chance.random() < orchestrated and not order.added:
+            order = msgspec.structs.replace(order, fulfilment="orchestration")
+        yield order
 
 
 def mix_of(orders: Iterable[PlannedOrder]) -> dict[str, int]:
@@ -57,6 +67,7 @@ def mix_of(orders: Iterable[PlannedOrder]) -> dict[str, int]:
             "hot-key": order.customer_id == "customer-hot" or len(order.added) >= HOT_ORDER_ITEMS,
         }
         mix["orders"] += 1
+        mix["orchestrated"] += order.fulfilment == "orchestration"
         mix["plain"] += not any(fates.values())
         mix.update(name for name, holds in (fates | faults).items() if holds)
     return dict(mix)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from app.domain.events import Item
+from app.domain.fields import Fulfilment
 
 # sku that the scripts never receive: an order with it is refused by the warehouse
 OUT_OF_STOCK = "out-of-stock"
@@ -27,6 +28,7 @@ class PlannedOrder(msgspec.Struct, frozen=True, kw_only=True):
     placed_at: str
     items: tuple[Item, ...]
     added: tuple[Item, ...] = ()
+    fulfilment: Fulfilment = "choreography"
     cancelled: bool = False
     twice: bool = False
 

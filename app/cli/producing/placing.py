@@ -176,6 +176,7 @@ def _order_body(order: PlannedOrder) -> dict[str, Any]:
         "customer_id": order.customer_id,
         "currency": order.currency,
         "reference": order.reference,
+        "fulfilment": order.fulfilment,
         "placed_at": order.placed_at,
         "items": [_item_body(item) for item in order.items],
     }

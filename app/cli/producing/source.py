@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.cli.producing.generator import generate, mix_of
+from app.cli.producing.generator import ORCHESTRATED, generate, mix_of
 from app.cli.producing.online_retail import read_shop
 from app.cli.producing.orders import PlannedOrder
 from app.cli.producing.shop_file import RejectedLine
@@ -37,6 +37,8 @@ def from_file(path: Path) -> Source:
     return Source(name="online-retail", orders=shop.orders, mix=mix, lines=shop.lines, rejected=shop.rejected)
 
 
-def from_seed(count: int, seed: int, *, faults: tuple[str, ...] = (), run: str = "") -> Source:
-    orders = tuple(generate(count, seed, faults=faults, run=run))
+def from_seed(
+    count: int, seed: int, *, faults: tuple[str, ...] = (), run: str = "", orchestrated: float = ORCHESTRATED
+) -> Source:
+    orders = tuple(generate(count, seed, faults=faults, run=run, orchestrated=orchestrated))
     return Source(name=f"generated:{run}:{seed}", orders=orders, mix=mix_of(orders))

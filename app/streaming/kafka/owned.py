@@ -97,6 +97,7 @@ class OwnedTask:
         if self.store is None:
             self.store = self._stores.open(f"{topology.name}-{partition}")
         restore(self._clients, self.store, self._changelogs, partition, self.progress, self._stop)
+        self.task.check(self.store)
         return positions
 
     def is_over(self, share: float) -> bool:
