@@ -22,7 +22,7 @@ class AlertCodec:
     def decode(self, value: bytes | None) -> Alert:
         try:
             return self._decode(value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedAlertError(f"no alert: {error}; produce alerts as `app.alerts.topic` does") from error
 
     def prepare(self, value: bytes | None) -> None:
