@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Most tests wait for servers, so more run at once than there are cores; long ones come first.
 AT_ONCE ?= -n 4 --no-loadscope-reorder
 
-.PHONY: demo test chaos kills failures outage lateness bench figures check lint types contracts lock clean
+.PHONY: demo test chaos kills failures sagas outage lateness bench figures check lint types contracts lock clean
 
 demo: $(READY)
 	@$(BIN)/orderflow demo $(ARGS)
@@ -25,6 +25,10 @@ kills: $(READY)
 # Records fail, for a while or for good, while workers are killed, and all letters come back; see docs/chaos.md.
 failures: $(READY)
 	@$(BIN)/python -m tests.chaos.failing $(ARGS)
+
+# Orders of both kinds, while provider and carrier fail and processes are killed; see docs/chaos.md.
+sagas: $(READY)
+	@$(BIN)/python -m tests.chaos.both_kinds $(ARGS)
 
 # What a minute without the payment provider costs, at 70 % of the capacity measured first; see docs/chaos.md.
 outage: $(READY)

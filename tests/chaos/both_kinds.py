@@ -1,5 +1,5 @@
 """Orders of both kinds while provider and carrier fail in every way and processes are killed; then everything is
-checked. `python -m tests.chaos.both_kinds`; see docs/chaos.md.
+checked. `make sagas`; see docs/chaos.md.
 """
 
 import argparse
@@ -186,7 +186,7 @@ def _say(text: str) -> None:
 
 def main() -> int:
     """Print what came of it; 1 when an order has no outcome, or money, stock or a view is not as the events say."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.both_kinds", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="make sagas", description=main.__doc__)
     for name, default in msgspec.structs.asdict(Plan()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     plan = Plan(**vars(parser.parse_args()))
