@@ -33,9 +33,9 @@ def policy(name: str, settings: Settings) -> FailurePolicy:
     )
 
 
-def event_sources(topology: Topology, registry: SchemaRegistry, *topics: str) -> tuple[Source[Event], ...]:
-    """Sources of domain events, decoded to their types."""
-    return tuple(topology.source(topic, event_codec(registry, topic)) for topic in topics)
+def event_sources(topology: Topology, registry: SchemaRegistry, *topics: str) -> tuple[Source[Any], ...]:
+    """Sources of domain events, and of alerts, decoded to their types."""
+    return tuple(topology.source(topic, _codec(registry, topic)) for topic in topics)
 
 
 def _codec(registry: SchemaRegistry, topic: str) -> Codec[Any]:
@@ -80,7 +80,7 @@ def reacting(
         topology.emits(topic)
     reactions = Reactions(
         topology,
-        *[topology.source(topic, _codec(registry, topic)) for topic in reads],
+        *event_sources(topology, registry, *reads),
         rules=rules,
         rows=rows,
         timer=Timer,

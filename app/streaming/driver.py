@@ -62,8 +62,11 @@ class Driver:
 
     async def _open(self) -> None:
         for task in self._tasks:
-            task.check(self._stores[id(task)])
-            task.open(self._stores[id(task)], dict.fromkeys(task.topology.input_topics, 0))
+            self._begin(task, dict.fromkeys(task.topology.input_topics, 0))
+
+    def _begin(self, task: Task, positions: dict[str, int]) -> None:
+        task.check(self._stores[id(task)])
+        task.open(self._stores[id(task)], positions)
 
     async def _close(self) -> None:
         for task in self._tasks:
@@ -131,8 +134,7 @@ class Driver:
     async def _crash(self) -> None:
         for task in self._tasks:
             await self._handle(task)
-            task.check(self._stores[id(task)])
-            task.open(self._stores[id(task)], task.state.durable)
+            self._begin(task, task.state.durable)
 
     async def _step(self) -> bool:
         if self._random is not None:

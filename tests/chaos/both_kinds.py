@@ -28,6 +28,7 @@ from app.observability.log import setup
 from app.verify import run as verify
 from app.verify.database import Database
 from app.verify.decoding import Decoder
+from app.verify.model import PAID
 
 CONCURRENCY = 16
 ORCHESTRATED = 0.5
@@ -169,7 +170,7 @@ async def _charged(client: aiohttp.ClientSession, provider: str) -> tuple[int, i
     async with client.get(f"{provider}/ledger") as answer:
         entries = (await answer.json())["entries"]
     keys = Counter((entry["order_id"], entry["order_version"]) for entry in entries)
-    charged = sum(entry["amount_minor"] for entry in entries if entry["state"] in {"charged", "captured"})
+    charged = sum(entry["amount_minor"] for entry in entries if entry["state"] in PAID)
     return charged, sum(times > 1 for times in keys.values())
 
 

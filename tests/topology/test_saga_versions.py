@@ -50,7 +50,11 @@ def test_a_worker_without_a_version_in_use_refuses_and_names_the_orders(
 
 
 def test_a_version_that_no_order_is_under_way_on_may_go(system: Orchestrated, monkeypatch: pytest.MonkeyPatch) -> None:
-    system.place(fulfilment="orchestration")
+    ended = system.place(fulfilment="orchestration")
     system.settle()
     monkeypatch.setattr(orchestration, "SAGAS", Definitions(FULFILMENT_V2))
     system.driver.crash()
+    later = system.place(number=2, fulfilment="orchestration")
+    system.settle()
+    assert {system.order(order_id).status for order_id in (ended, later)} == {"confirmed"}
+    assert {order_id: row.saga.version for order_id, row in system.sagas().items()} == {ended: 1, later: 2}

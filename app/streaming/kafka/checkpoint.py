@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from app.streaming.kafka.limited import let_go, limited
 from app.streaming.state import Snapshot
@@ -107,6 +107,10 @@ class Transactions:
                 self._producer.produce(topic, value, key, partition, **more)
             except BufferError:
                 self._producer.poll(0.05)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError._FATAL:
+                    self._producer.begin_transaction()  # raises what the fatal error was, such as that it is fenced
+                raise
             else:
                 return
 
