@@ -1,6 +1,7 @@
 """A steady load of ticks, and the list of all that was sent."""
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
@@ -18,15 +19,18 @@ class Load:
         self._log, self._topic, self._rounds, self._row_size = log, topic, per_second / KEYS, row_size
         self._number = 0
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = ThreadPoolExecutor(1)
+        self._running: Future[None]
 
     def __enter__(self) -> "Load":
-        self._thread.start()
+        self._running = self._thread.submit(self._run)
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Raises what ended the load early: `sent` would be less than what the topic holds."""
         self._end.set()
-        self._thread.join()
+        self._thread.shutdown()
+        self._running.result()
 
     def next(self, per_second: int = 400, row_size: int = 0) -> "Load":
         """One that goes on, once begun, where this one ended; what both send is one list."""

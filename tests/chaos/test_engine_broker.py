@@ -34,7 +34,7 @@ def test_rows_are_exact_after_the_broker_was_killed_twice(cluster: Cluster, brok
     with Load(cluster.log, cluster.source) as load:
         for _ in range(2):
             grown = len(load.sent) + 400
-            until(lambda grown=grown: len(load.sent) > grown, 90, "some load")  # type: ignore[misc]
+            until(lambda grown=grown: len(load.sent) > grown, 200, "some load")  # type: ignore[misc]
             kill(broker)
             broker.start()
     cluster.quiet()
