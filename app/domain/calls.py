@@ -6,7 +6,7 @@ reservation or delivery asked for later under it is answered `Voided`, so a work
 
 import msgspec
 
-from app.domain.events import Item
+from app.domain.events import Item, RefusalCode
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,10 +119,11 @@ class CancelledDeliveries(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The other side will not do it: an answer, not an error."""
+    """The other side will not do it: an answer, not an error. `reason` is in its words, `code` is one of ours."""
 
     reason: str
     sku: str = ""
+    code: RefusalCode = "declined"
 
 
 class Voided(msgspec.Struct, frozen=True):

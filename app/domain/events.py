@@ -27,6 +27,9 @@ from app.domain.fields import (
 from app.domain.fields import (
     Micros as Micros,
 )
+from app.domain.fields import (
+    RefusalCode as RefusalCode,
+)
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -100,6 +103,7 @@ class PaymentFailed(Answer, frozen=True, kw_only=True, gc=False):
     currency: Currency
     amount_minor: Minor
     reason: Text
+    code: RefusalCode
 
 
 class PaymentRefunded(Answer, frozen=True, kw_only=True, gc=False):
@@ -121,6 +125,7 @@ class PaymentCaptured(Answer, frozen=True, kw_only=True, gc=False):
 
 class PaymentCaptureRefused(Answer, frozen=True, kw_only=True, gc=False):
     reason: Text
+    code: RefusalCode
 
 
 class PaymentReleased(Answer, frozen=True, kw_only=True, gc=False):
@@ -129,6 +134,7 @@ class PaymentReleased(Answer, frozen=True, kw_only=True, gc=False):
 
 class PaymentReleaseRefused(Answer, frozen=True, kw_only=True, gc=False):
     reason: Text
+    code: RefusalCode
 
 
 class StockReserved(Answer, frozen=True, kw_only=True, gc=False):
@@ -140,6 +146,7 @@ class StockReserved(Answer, frozen=True, kw_only=True, gc=False):
 class StockRejected(Answer, frozen=True, kw_only=True, gc=False):
     sku: Text
     reason: Text
+    code: RefusalCode
 
 
 class StockReleased(Answer, frozen=True, kw_only=True, gc=False):
@@ -156,6 +163,7 @@ class DeliveryScheduled(Answer, frozen=True, kw_only=True, gc=False):
 
 class DeliveryRejected(Answer, frozen=True, kw_only=True, gc=False):
     reason: Text
+    code: RefusalCode
 
 
 class DeliveryCancelled(Answer, frozen=True, kw_only=True, gc=False):

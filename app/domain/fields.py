@@ -15,6 +15,11 @@ MAX_MINOR = 10_000_000_000_000
 
 Micros: TypeAlias = int  # microseconds since the epoch, UTC
 Fulfilment: TypeAlias = Literal["choreography", "orchestration"]
+# declined: the other side will not; unavailable: it did not answer; voided: the order was undone before; expired: what
+# was held cannot be had any more; disputed: it is not given back; unknown: it was said before there were codes
+RefusalCode: TypeAlias = Literal[
+    "unknown", "declined", "unavailable", "voided", "out_of_stock", "unknown_sku", "expired", "disputed"
+]
 
 Uuid = Annotated[str, Meta(min_length=36, max_length=36)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]

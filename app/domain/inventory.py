@@ -74,8 +74,8 @@ def conclude(
             return done(known, _reserved(known, cause, cause.fulfilment, now))
         case requests.ReserveStock(), Reserve(), Reserved():
             return tell(known, _reserved(known, cause, "orchestration", now))
-        case _, Reserve(), Refused(reason=reason, sku=sku):
-            return not_done(known, _rejected(known, cause, call, reason, now, sku=sku))
+        case _, Reserve(), Refused():
+            return not_done(known, _rejected(known, cause, call, answer, now))
         case _, Reserve(), Voided():
             return not_done(known, _rejected(known, cause, call, VOIDED, now))
         case requests.ReleaseStock(), ReleaseStock(), Released(order_versions=order_versions):
@@ -118,13 +118,12 @@ def _reserved(
     )
 
 
-def _rejected(
-    row: ReservationRow, cause: Event | Timer, call: Reserve, reason: str, now: Micros, *, sku: str = ""
-) -> StockRejected:
+def _rejected(row: ReservationRow, cause: Event | Timer, call: Reserve, refused: Refused, now: Micros) -> StockRejected:
     return StockRejected(
         **answer_envelope(StockRejected, row, cause, call.order_version, now),
-        sku=sku,
-        reason=reason,
+        sku=refused.sku,
+        reason=refused.reason,
+        code=refused.code,
     )
 
 

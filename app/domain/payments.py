@@ -87,8 +87,8 @@ def conclude(
     match cause, call, answer:
         case OrderCreated() | ItemAdded(), Charge(), Charged():
             return done(known, _completed(known, cause, call, now))
-        case _, Charge() | Hold(), Refused(reason=reason):
-            return not_done(known, _failed(known, cause, call, reason, now))
+        case _, Charge() | Hold(), Refused():
+            return not_done(known, _failed(known, cause, call, answer, now))
         case _, Charge() | Hold(), Voided():
             return not_done(known, _failed(known, cause, call, VOIDED, now))
         case ServiceCommand(), _, _:
@@ -147,12 +147,12 @@ def _answer(row: PaymentRow, cause: ServiceCommand, call: object, answer: object
         case CapturePayment(), Captured():
             captured = kind(PaymentCaptured)
             return PaymentCaptured(**captured, currency=answer.currency, amount_minor=answer.amount_minor)
-        case CapturePayment(), Refused(reason=reason):
-            return PaymentCaptureRefused(**kind(PaymentCaptureRefused), reason=reason)
+        case CapturePayment(), Refused(reason=reason, code=code):
+            return PaymentCaptureRefused(**kind(PaymentCaptureRefused), reason=reason, code=code)
         case ReleasePayment(), Refunds():
             return PaymentReleased(**kind(PaymentReleased))
-        case ReleasePayment(), Refused(reason=reason):
-            return PaymentReleaseRefused(**kind(PaymentReleaseRefused), reason=reason)
+        case ReleasePayment(), Refused(reason=reason, code=code):
+            return PaymentReleaseRefused(**kind(PaymentReleaseRefused), reason=reason, code=code)
     raise TypeError(f"{type(answer).__name__} does not answer {type(call).__name__}")
 
 
@@ -181,12 +181,13 @@ def _completed(row: PaymentRow, cause: OrderCreated | ItemAdded, call: Charge, n
     )
 
 
-def _failed(row: PaymentRow, cause: Event | Timer, call: Charge | Hold, reason: str, now: Micros) -> PaymentFailed:
+def _failed(row: PaymentRow, cause: Event | Timer, call: Charge | Hold, refused: Refused, now: Micros) -> PaymentFailed:
     return PaymentFailed(
         **answer_envelope(PaymentFailed, row, cause, call.order_version, now),
         currency=call.currency,
         amount_minor=call.amount_minor,
-        reason=reason,
+        reason=refused.reason,
+        code=refused.code,
     )
 
 

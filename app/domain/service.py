@@ -9,13 +9,14 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from app.domain.calls import Refused
 from app.domain.events import Answer, Event, Micros, OrderCancelled, OrderCreated
 from app.domain.requests import ServiceCommand
 from app.domain.step import Step, Timer
 from app.domain.streams import Envelope, envelope, noted, origin, timer_after
 
-UNAVAILABLE = "unavailable"
-VOIDED = "voided"
+UNAVAILABLE = Refused("unavailable", code="unavailable")
+VOIDED = Refused("voided", code="voided")
 BACKOFF_SECONDS = (5, 10, 20, 30)  # the last one repeats
 
 

@@ -81,8 +81,8 @@ def conclude(
             envelope = answer_envelope(DeliveryScheduled, known, cause, call.order_version, now)
             scheduled = DeliveryScheduled(**envelope, delivery_id=delivery_id)
             return tell(known, scheduled) if known.orchestrated else done(known, scheduled)
-        case Schedule(), Refused(reason=reason):
-            return not_done(known, _rejected(known, cause, call, reason, now))
+        case Schedule(), Refused():
+            return not_done(known, _rejected(known, cause, call, answer, now))
         case Schedule(), Voided():
             return not_done(known, _rejected(known, cause, call, VOIDED, now))
         case CancelDeliveries(), CancelledDeliveries(deliveries=deliveries) if isinstance(cause, ServiceCommand):
@@ -126,8 +126,11 @@ def _schedule(cause: StockReserved | ScheduleDelivery) -> Schedule:
     return Schedule(order_id=cause.order_id, order_version=cause.order_version, customer_id=cause.customer_id)
 
 
-def _rejected(row: DeliveryRow, cause: Event | Timer, call: Schedule, reason: str, now: Micros) -> DeliveryRejected:
-    return DeliveryRejected(**answer_envelope(DeliveryRejected, row, cause, call.order_version, now), reason=reason)
+def _rejected(
+    row: DeliveryRow, cause: Event | Timer, call: Schedule, refused: Refused, now: Micros
+) -> DeliveryRejected:
+    envelope = answer_envelope(DeliveryRejected, row, cause, call.order_version, now)
+    return DeliveryRejected(**envelope, reason=refused.reason, code=refused.code)
 
 
 def _cancelled(

@@ -104,7 +104,7 @@ class InMemoryProvider:
     def _capture(self, key: Key) -> Captured | Refused:
         hold = self.holds.standing.get(key)
         if hold is None:
-            return Refused("not-held")
+            return Refused("not-held", code="expired")
         self.captured[key] = hold
         return Captured(hold.currency, hold.amount_minor)
 
@@ -170,9 +170,9 @@ class InMemoryWarehouse:
     def _lacking(self, call: Reserve) -> Refused | None:
         for sku, quantity in sorted(_wanted(call).items()):
             if sku not in self.received:
-                return Refused("unknown-sku", sku)
+                return Refused("unknown-sku", sku, "unknown_sku")
             if self.received[sku] - self.reserved[sku] < quantity:
-                return Refused("out-of-stock", sku)
+                return Refused("out-of-stock", sku, "out_of_stock")
         return None
 
     async def receive(self, receipt_id: str, lines: Sequence[tuple[str, int]]) -> bool:

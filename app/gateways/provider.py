@@ -78,13 +78,13 @@ class HttpProvider:
         key = path("holds", call.order_id, call.order_version, "capture")
         answer = await self._party.exchange("POST", key, {}, _Capture)
         if answer.outcome == "refused":
-            return Refused(answer.reason)
+            return Refused(answer.reason, code="expired")
         return Captured(answer.currency, answer.amount_minor)
 
     async def _void(self, call: VoidCharges) -> ProviderAnswer:
         body = {"order_versions": call.order_versions}
         answer = await self._party.exchange("POST", path("charges", call.order_id, "void"), body, _Void)
-        return Refused(answer.refused) if answer.refused else Refunds(answer.refunds)
+        return Refused(answer.refused, code="disputed") if answer.refused else Refunds(answer.refunds)
 
     async def close(self) -> None:
         await self._party.close()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from app.domain.calls import Refused, Released, ReleaseStock, Reserve, Reserved, Voided
+from app.domain.events import RefusalCode
 from app.gateways.connections import Connections
 from app.gateways.ports import CallRejectedError, WarehouseAnswer, not_understood
 
@@ -12,6 +13,8 @@ select outcome, reason, sku from warehouse.reserve(
 """
 RELEASE = "select warehouse.release(%(order_id)s::text, %(order_versions)s::bigint[])"
 RECEIVE = "select warehouse.receive(%(receipt_id)s::text, %(skus)s::text[], %(quantities)s::bigint[])"
+
+CODES: dict[str, RefusalCode] = {"out-of-stock": "out_of_stock", "unknown-sku": "unknown_sku"}
 
 
 class PostgresWarehouse:
@@ -43,7 +46,7 @@ class PostgresWarehouse:
             case "reserved":
                 return Reserved()
             case "refused":
-                return Refused(reason, sku)
+                return Refused(reason, sku, CODES[reason])
             case "voided":
                 return Voided()
             case _:

@@ -96,7 +96,7 @@ async def test_refund_can_be_refused_until_the_fault_is_lifted(
     account = Account(provider, order_id)
     await account.hold()
     simulated_provider.plant("dispute", match={"order_id": order_id})
-    assert await account.void() == Refused("disputed")
+    assert await account.void() == Refused("disputed", code="disputed")
     assert [entry["state"] for entry in simulated_provider.entries(order_id)] == ["held"]
     simulated_provider.heal()
     assert await account.void() == Refunds(())

@@ -66,30 +66,32 @@ async def test_reservations_of_one_key_at_once_take_once(warehouse: Warehouse, o
 
 async def test_all_lines_are_reserved_or_none(warehouse: Warehouse, order_id: str) -> None:
     asked = reserve(order_id, 1, (FIRST, 1), (LAST, 11), (SECOND, 1))
-    assert await warehouse.perform(asked) == Refused("out-of-stock", LAST)
+    assert await warehouse.perform(asked) == Refused("out-of-stock", LAST, "out_of_stock")
     assert [await left(warehouse, sku) for sku in (FIRST, SECOND, LAST)] == [10, 10, 10]
 
 
 async def test_lines_of_one_sku_are_summed(warehouse: Warehouse, order_id: str) -> None:
-    assert await warehouse.perform(reserve(order_id, 1, (FIRST, 6), (FIRST, 5))) == Refused("out-of-stock", FIRST)
+    assert await warehouse.perform(reserve(order_id, 1, (FIRST, 6), (FIRST, 5))) == Refused(
+        "out-of-stock", FIRST, "out_of_stock"
+    )
     assert await warehouse.perform(reserve(order_id, 2, (FIRST, 6), (FIRST, 4))) == Reserved()
 
 
 async def test_unknown_sku_is_refused_by_name(warehouse: Warehouse, order_id: str) -> None:
     asked = reserve(order_id, 1, (FIRST, 1), ("never-received", 1))
-    assert await warehouse.perform(asked) == Refused("unknown-sku", "never-received")
+    assert await warehouse.perform(asked) == Refused("unknown-sku", "never-received", "unknown_sku")
 
 
 async def test_first_refusing_sku_in_order_is_named(warehouse: Warehouse, order_id: str) -> None:
     asked = reserve(order_id, 1, ("é-unknown", 1), (SECOND, 11), (FIRST, 1))
-    assert await warehouse.perform(asked) == Refused("out-of-stock", SECOND)
+    assert await warehouse.perform(asked) == Refused("out-of-stock", SECOND, "out_of_stock")
 
 
 async def test_refusal_stands_when_stock_comes_later(warehouse: Warehouse, order_id: str) -> None:
     asked = reserve(order_id, 1, (FIRST, 11))
     first = await warehouse.perform(asked)
     await warehouse.receive("more", [(FIRST, 5)])
-    assert await warehouse.perform(asked) == first == Refused("out-of-stock", FIRST)
+    assert await warehouse.perform(asked) == first == Refused("out-of-stock", FIRST, "out_of_stock")
 
 
 async def test_release_gives_back_and_names_what_was_reserved(warehouse: Warehouse, order_id: str) -> None:
@@ -135,7 +137,7 @@ async def test_no_more_is_reserved_at_once_than_is_there(warehouse: Warehouse) -
     asked = [reserve(str(uuid4()), 1, *lines[number % 2]) for number in range(40)]
     answers = await asyncio.gather(*map(warehouse.perform, asked))
     assert answers.count(Reserved()) == 10
-    assert answers.count(Refused("out-of-stock", FIRST)) == 30
+    assert answers.count(Refused("out-of-stock", FIRST, "out_of_stock")) == 30
 
 
 async def test_receipt_counts_once(warehouse: Warehouse) -> None:

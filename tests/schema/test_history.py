@@ -13,7 +13,7 @@ from app.errors import SetupError
 from app.serde.history import lock_new, problems
 from app.serde.lock import DIRECTORY, LOCK, load_registry, read_lock
 
-NAME = "DeliveryRejected"
+NAME = "OrderCancelled"
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_ids_never_change_when_schemas_are_added(directory: Path) -> None:
 
 def test_a_breaking_version_is_not_locked(directory: Path) -> None:
     change(directory, 2, {"name": "note", "type": "string"})
-    with pytest.raises(SetupError, match=r"v2\.avsc against DeliveryRejected\.v1\.avsc.*note"):
+    with pytest.raises(SetupError, match=r"v2\.avsc against OrderCancelled\.v1\.avsc.*note"):
         lock_new(directory)
     assert len(read_lock(directory)) == len(read_lock(DIRECTORY))
 

@@ -33,6 +33,7 @@ _PAYLOADS: dict[str, Any] = {
     "amount_minor": 300,
     "order_version": 1,
     "reason": "no",
+    "code": "declined",
     "sku": "apple",
     "delivery_id": "delivery-1",
     "step": "payment",

@@ -68,7 +68,14 @@ def _event(chance: Random, topic: str) -> Event:
 def _field(chance: Random, name: str, item: Item) -> object:
     if name in {"event_id", "order_id", "correlation_id", "causation_id"}:
         return _identity(chance)
-    named = {"currency": "GBP", "fulfilment": "choreography", "items": (item,), "item": item, "occurred_at": _MOMENT}
+    named = {
+        "currency": "GBP",
+        "fulfilment": "choreography",
+        "code": "declined",
+        "items": (item,),
+        "item": item,
+        "occurred_at": _MOMENT,
+    }
     return named.get(name, 1 if name.endswith(("version", "_minor", "_at")) else "hostile")
 
 
