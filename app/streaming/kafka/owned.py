@@ -30,6 +30,7 @@ AGAIN_S = 1.0  # after a failure: by then the membership has told whether the ta
 AGAIN_AT_LAST_S = 16.0
 TELL_EVERY_S = 3.0
 TRIES = 3  # failures in a row, after which it is not a passing trouble
+LONG_S = 10.0  # for a commit: a leader that moves is elected sooner
 
 
 class OwnedTask:
@@ -45,6 +46,7 @@ class OwnedTask:
         self.idle = asyncio.Event()
         self.idle.set()
         self.checkpointed_at = 0.0
+        self._commits_since: float | None = None
         self.failures = 0
         self.trouble: Exception | None = None
         self._let_go = asyncio.Event()
@@ -151,10 +153,12 @@ class OwnedTask:
 
     async def _commit(self, transactions: Transactions, snapshot: Snapshot) -> None:
         group, began, outcome = self.task.topology.group, time.monotonic(), "failed"
+        self._commits_since = began
         try:
             await transactions.commit(snapshot)
             outcome = "committed"
         finally:
+            self._commits_since = None
             CHECKPOINTS.labels(group, outcome).inc()
             CHECKPOINT_SECONDS.labels(group).observe(time.monotonic() - began)
 
@@ -190,8 +194,15 @@ class OwnedTask:
         if self.failures >= TRIES or isinstance(self.trouble, StuckHandlerError):
             return failed
         if self.task.status == "active":
-            return None
+            return self._held_up()
         return failed if self.trouble else f"still restoring: {self.progress}; ask again in a moment"
+
+    def _held_up(self) -> str | None:
+        """Why its checkpoint is not committed for long, if so: what it has done is neither shown nor sent meanwhile."""
+        waited_s = 0.0 if self._commits_since is None else time.monotonic() - self._commits_since
+        if waited_s < LONG_S:
+            return None
+        return f"waits for {waited_s:.0f} s for Kafka to commit its work; look whether each of its topics has a leader"
 
     async def _ask_for_ends(self) -> None:
         """Learn now and then how far the changelogs are in the store, so that the next start replays little.
