@@ -1,7 +1,10 @@
 """The `orderflow` command: one module per command group, imported only when it is called."""
 
 import importlib
+import os
 import sys
+import threading
+from typing import NoReturn
 
 from app.errors import OrderflowError
 
@@ -35,7 +38,19 @@ def main() -> None:
     try:
         _run(*arguments)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _end(130)
+    except SystemExit as ended:
+        _end(ended.code)
+
+
+def _end(code: int | str | None) -> NoReturn:
+    """Daemons that are left hang in calls of native clients: an interpreter that ends under them can abort."""
+    left = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if left and all(thread.daemon for thread in left) and not isinstance(code, str):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)
+    sys.exit(code)
 
 
 def _run(name: str, *arguments: str) -> None:
