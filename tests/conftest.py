@@ -70,8 +70,10 @@ def session_directory() -> Iterator[Path]:
     assert ours.acquire(limit=0.0)
     others.release()
     yield directory
+    assert others.acquire(OTHERS_LIMIT)  # else one that starts now takes a half-removed directory for a killed one's
     shutil.rmtree(directory)
     ours.release()
+    others.release()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from tests.engine.topologies import TICKS, Faults, Tick
 
 KEYS = 1_000
 DELAYS_MS = (2_000, 4_000, 8_000, 16_000, 32_000)
+LATE_MS = 1_000
 
 
 class Lateness(msgspec.Struct, frozen=True):
@@ -33,6 +34,10 @@ class Lateness(msgspec.Struct, frozen=True):
     most_ms: float
     joined: int
     lost: int
+
+    @property
+    def is_as_promised(self) -> bool:
+        return not self.early and not self.lost and self.p99_ms < LATE_MS
 
 
 def measure(log: Log, directory: Path, name: str, delays_ms: Sequence[int], keys: int = KEYS) -> Lateness:
@@ -72,7 +77,7 @@ def _late_ms(log: Log, group: str, faults: Faults, delays_ms: Sequence[int]) -> 
 
 
 def main() -> None:
-    """Print what it is with the delays that the product has; ends with 1 when an attempt is early."""
+    """Print what it is with the delays that the product has; ends with 1 when it is not as promised."""
     with tempfile.TemporaryDirectory() as directory:
         server = KafkaServer(Path(directory) / "kafka")
         server.start()
@@ -81,7 +86,7 @@ def main() -> None:
         finally:
             server.stop()
     print(msgspec.json.encode(found).decode())  # noqa: T201
-    if found.early:
+    if not found.is_as_promised:
         sys.exit(1)
 
 

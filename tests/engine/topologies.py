@@ -73,6 +73,14 @@ def bucket_of(key: str) -> str:
     return f"bucket-{int(key.rpartition('-')[2]) % BUCKETS}"
 
 
+def output_number(value: bytes) -> int | str:
+    """Which tick of its key an output is of; the output itself where it says anything but that the tick was done."""
+    if not value[:1].isalpha():
+        return int(msgspec.msgpack.decode(value)[0])
+    said, _, number = value.decode().partition(":")
+    return int(number) if said == "done" else value.decode()
+
+
 def counted(row: Count | None, tick: Tick) -> Count:
     old = row or Count(tick.key)
     right = tick.number == old.last + 1

@@ -18,6 +18,7 @@ from app.deadletters.desk import FilledDesk
 from app.deadletters.errors import CampaignAbortedError, CampaignRunningError, NothingToSendError
 from app.deadletters.reading import Filter
 from app.deadletters.runs import Order, Run
+from app.deadletters.sender import Sender
 from app.streaming.failures import Attempt, Behind, Redrive, engine_headers
 from app.streaming.letters import Letter, Result
 from app.streaming.record import Record
@@ -184,6 +185,34 @@ def test_of_two_operators_at_once_one_sends_and_the_other_is_told(post: Post, da
         ends = sorted(operators.map(operate, range(2)))
     assert ends[1] == "finished"
     assert f"a campaign sends to {post.group} already" in ends[0]
+    assert len(post.letters_sent()) == len(set(post.letters_sent())) == len(KEYS)
+
+
+def test_a_letter_of_two_campaigns_is_sent_by_the_first_alone(post: Post, database: str) -> None:
+    post.die_all(KEYS[:5])
+    with post.worker(), post.desk(database) as desk:
+        both = [frozen(desk), frozen(desk)]
+        assert [campaign(desk, post, run).run(threading.Event()) for run in both] == ["finished"] * 2
+        assert counts(desk) == {"resolved": 5}
+    assert len(post.letters_sent()) == 5
+
+
+def test_a_campaign_that_another_process_took_over_from_sends_nothing_more(post: Post, database: str) -> None:
+    """Also when that one knows nothing of this database, and so of its lock; it is told, and can be gone on with."""
+    post.die_all(KEYS)
+    others: list[Sender] = []
+
+    def take_over(tally: runs.Tally, rate: float) -> None:
+        if tally.sent and not others:
+            others.append(Sender(post.kafka, post.group))
+
+    with post.worker(), post.desk(database) as desk:
+        run = frozen(desk)
+        with pytest.raises(CampaignRunningError, match="took over"):
+            campaign(desk, post, run).run(threading.Event(), take_over)
+        assert len(post.letters_sent()) < len(KEYS)
+        assert campaign(desk, post, runs.find(desk.connection, run.id)).run(threading.Event()) == "finished"
+        assert counts(desk) == {"resolved": len(KEYS)}
     assert len(post.letters_sent()) == len(set(post.letters_sent())) == len(KEYS)
 
 

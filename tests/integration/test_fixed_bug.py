@@ -1,5 +1,9 @@
-"""A bug kills records, and more wait behind them than a task parks; it is fixed, and all of them come back."""
+"""A bug kills records, and more wait behind them than a task parks; it is fixed, and all of them come back.
 
+`BUGS=500` is the long form: as many letters, with 3,000 records behind them.
+"""
+
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +20,7 @@ from tests.engine.cluster import Cluster
 from tests.engine.log import Log, differences, until
 from tests.engine.topologies import Faults, Tick
 
-KEYS, FOLLOWERS, PARKED = 20, 30, 10
+KEYS, FOLLOWERS, PARKED = int(os.environ.get("BUGS", "20")), 6, 4
 LETTERS = KEYS * (1 + FOLLOWERS - PARKED)
 LIMIT_S = 60.0
 
@@ -27,7 +31,7 @@ def test_after_a_redrive_all_rows_equal_the_fold_as_if_nothing_had_failed(
     """Also when the worker is killed in the middle of it, and when new records come meanwhile."""
     keys = [f"key-{number}" for number in range(KEYS)]
     ticks = [Tick(key=key, number=number, permanent=number == 1) for number in range(1, FOLLOWERS + 2) for key in keys]
-    ticks += [Tick(key="key-100", number=number) for number in range(1, 6)]
+    ticks += [Tick(key=f"key-{KEYS}", number=number) for number in range(1, 6)]
     later = [Tick(key=key, number=FOLLOWERS + 2) for key in keys]
     with Cluster(Log(kafka), tmp_path, "counting", unique("fixed"), parked_most=PARKED) as cluster:
         group, buggy = cluster.topology.group, cluster.start("a")
