@@ -11,6 +11,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -22,6 +23,10 @@ from app.embedded.postgres import APPLICATION, PostgresServer
 ANSWER_LIMIT = 30.0
 OTHERS_LIMIT = 60.0
 SHARING = ("tests/docs", "tests/e2e")
+
+# how long an example takes says more of what else runs than of the code
+settings.register_profile("orderflow", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("orderflow")
 
 
 class MakeTopics(Protocol):

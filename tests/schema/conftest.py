@@ -1,12 +1,8 @@
-"""Property tests judge what is decoded, never how long it takes; tests of decoding run once with each decoder."""
+"""Tests of decoding run once with each decoder."""
 
 import pytest
-from hypothesis import settings
 
 from app.serde.decoder import AVAILABLE, DecoderName
-
-settings.register_profile("schema", deadline=None, database=None)
-settings.load_profile("schema")
 
 
 @pytest.fixture(scope="session", params=AVAILABLE)
