@@ -14,7 +14,7 @@ from app.masking import without_password
 
 PREFIX = "ORDERFLOW_"
 
-URLS = ("provider", "carrier", "api", "advertised_url", "registry", "alert_webhook")
+URLS = ("provider", "carrier", "api", "advertised_url", "registry", "alert_webhook", "connect")
 OPTIONAL = ("advertised_url", "registry", "alert_webhook")
 WITH_PASSWORDS = ("registry", "alert_webhook")
 
@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     commit_interval_ms: Natural = 100
     gateway_timeout: Seconds = 2.0
     registry: str = ""
+    connect: str = "http://127.0.0.1:8083"
     brake_keys: Natural = 10
     brake_window: Seconds = 10.0
     alert_webhook: str = ""

@@ -22,7 +22,7 @@ from app.embedded.postgres import APPLICATION, PostgresServer
 
 ANSWER_LIMIT = 30.0
 OTHERS_LIMIT = 60.0
-SHARING = ("tests/docs", "tests/e2e")
+SHARING = ("tests/cdc", "tests/docs", "tests/e2e")
 
 # how long an example takes says more of what else runs than of the code
 settings.register_profile("orderflow", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,6 +1,7 @@
-"""The broker's jars: fetched once per user from a Maven repository, each held to its hash in the committed `jars.lock`.
+"""Jars of the servers: fetched once per user from a Maven repository, each held to its hash in a committed lock.
 
-`python -m app.embedded.jars > app/embedded/jars.lock` resolves the lock again after a change of `ROOTS`.
+`python -m app.embedded.jars kafka > app/embedded/jars.lock` resolves a lock again after a change of its `ROOTS`; so do
+`connect` and `debezium` for theirs.
 """
 
 import hashlib
@@ -16,7 +17,14 @@ import structlog
 from app.embedded.files import FileLock
 from app.errors import SetupError
 
-ROOTS = ("org.apache.kafka:kafka_2.13:4.3.1", "org.slf4j:slf4j-simple:1.7.36")
+# each in a resolution of its own: the versions that one asks for leak into those of another
+ROOTS = {
+    "kafka": ("org.apache.kafka:kafka_2.13:4.3.1", "org.slf4j:slf4j-simple:1.7.36"),
+    "connect": ("org.apache.kafka:connect-runtime:4.3.1", "org.slf4j:slf4j-simple:1.7.36"),
+    "debezium": ("io.debezium:debezium-connector-postgres:3.7.0.Final",),
+}
+# what Connect gives to its plugins, which must not bring their own
+GIVEN = ("kafka-clients", "connect-api", "slf4j-api", "lz4-java", "snappy-java", "zstd-jni")
 LOCK = Path(__file__).with_name("jars.lock")
 CENTRAL = "https://repo.maven.apache.org/maven2"
 ATTEMPTS = 3
@@ -117,12 +125,14 @@ def resolve(roots: Iterable[str], cache: Path) -> dict[str, str]:
     return {str(jar.relative_to(cache)): _digest(jar) for jar in jars}
 
 
-def main() -> None:
+def main(name: str) -> None:
     """Print a lock."""
     with tempfile.TemporaryDirectory() as cache:
-        lines = [f"{digest}  {path}\n" for path, digest in resolve(ROOTS, Path(cache)).items()]
-    sys.stdout.writelines([f"# {' + '.join(ROOTS)}; made by: python -m app.embedded.jars\n", *lines])
+        found = resolve(ROOTS[name], Path(cache))
+    left_out = GIVEN if name == "debezium" else ()
+    lines = [f"{digest}  {path}\n" for path, digest in found.items() if path.split("/")[-3] not in left_out]
+    sys.stdout.writelines([f"# {' + '.join(ROOTS[name])}; made by: python -m app.embedded.jars {name}\n", *lines])
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

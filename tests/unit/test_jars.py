@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from app.embedded import jars
+from app.embedded import connect, jars
 from app.errors import SetupError
 
 CONTENT = {"org/one/one/1.0/one-1.0.jar": b"1" * 5_000, "org/two/deep/two/2.0/two-2.0.jar": b"2" * 7_000}
@@ -98,6 +98,14 @@ def test_a_repository_out_of_reach_is_named(tmp_path: Path, mirror: Mirror) -> N
         jars.fetch(WANTED, tmp_path / "new", nowhere)
 
 
-def test_the_committed_lock_holds_every_root() -> None:
-    names = {f"{name}-{version}.jar" for _, name, version in (root.split(":") for root in jars.ROOTS)}
-    assert names <= {Path(path).name for path in jars.locked()}
+@pytest.mark.parametrize(
+    ("name", "lock"), [("kafka", jars.LOCK), ("connect", connect.CONNECT_LOCK), ("debezium", connect.DEBEZIUM_LOCK)]
+)
+def test_a_committed_lock_holds_every_root(name: str, lock: Path) -> None:
+    names = {f"{name}-{version}.jar" for _, name, version in (root.split(":") for root in jars.ROOTS[name])}
+    assert names <= {Path(path).name for path in jars.locked(lock)}
+
+
+def test_a_plugin_brings_nothing_that_connect_gives_to_it() -> None:
+    brought = {path.split("/")[-3] for path in jars.locked(connect.DEBEZIUM_LOCK)}
+    assert brought.isdisjoint(jars.GIVEN)
