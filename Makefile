@@ -6,13 +6,17 @@ READY  := $(VENV)/.ready
 # Most tests wait for servers, so more run at once than there are cores; long ones come first.
 AT_ONCE ?= -n 4 --no-loadscope-reorder
 
-.PHONY: demo test chaos kills failures sagas outage lateness bench figures check lint types contracts lock clean
+.PHONY: demo test simulate chaos kills failures sagas outage lateness bench figures check lint types contracts lock clean
 
 demo: $(READY)
 	@$(BIN)/orderflow demo $(ARGS)
 
 test: $(READY)
 	@$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
+
+# The whole system on one virtual clock, seed after seed, in the midst of troubles; see docs/chaos.md.
+simulate: $(READY)
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 # Workers and brokers fail by a seeded schedule, under load; see docs/chaos.md.
 chaos: $(READY)

@@ -23,6 +23,7 @@ from app.embedded.postgres import APPLICATION, PostgresServer
 ANSWER_LIMIT = 30.0
 OTHERS_LIMIT = 60.0
 SHARING = ("tests/cdc", "tests/docs", "tests/e2e")
+ALONE = "tests/simulation/"
 
 # how long an example takes says more of what else runs than of the code
 settings.register_profile("orderflow", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,9 +37,12 @@ class MakeTopics(Protocol):
 
 
 class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for it
-    """In several processes, the tests of a file stay together, and so do those of a folder that shares a system."""
+    """In several processes, the tests of a file stay together, and so do those of a folder that shares a system; a
+    simulation goes where there is room."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(ALONE):
+            return nodeid
         file = nodeid.partition("::")[0]
         return next((folder for folder in SHARING if file.startswith(f"{folder}/")), file)
 

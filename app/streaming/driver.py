@@ -8,19 +8,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from datetime import timedelta
 from functools import partial
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from aiokafka.partitioner import murmur2
 
 from app.streaming.record import Output, Record, RecordBatch
+from app.streaming.state import Snapshot
 from app.streaming.task import Task
 from app.streaming.topology import TaskBatch, Topology
-from app.streaming.volatile import MemoryStore
+from app.streaming.volatile import Durable
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 STEPS = 100_000
 
 ResultT = TypeVar("ResultT")
+
+# Where a task dies: its calls are under way; all is handled, nothing committed; the transaction is committed, the disk
+# does not have it yet.
+Death: TypeAlias = Literal["calling", "handled", "committed"]
 
 
 class _Delivery:
@@ -46,7 +51,8 @@ class Driver:
         self._partitions, self._random = partitions, random
         self._runner = asyncio.Runner()
         self._tasks = [Task(topology, p, lambda: self.now_us) for topology in topologies for p in range(partitions)]
-        self._stores = {id(task): MemoryStore() for task in self._tasks}
+        self._durable = {task: Durable(dict.fromkeys(task.topology.input_topics, 0)) for task in self._tasks}
+        self._stopped: set[str] = set()
         self._turns: list[Callable[[], Awaitable[bool]]] = [partial(self._turn, task) for task in self._tasks]
         self.do(self._open())
 
@@ -62,11 +68,13 @@ class Driver:
 
     async def _open(self) -> None:
         for task in self._tasks:
-            self._begin(task, dict.fromkeys(task.topology.input_topics, 0))
+            self._begin(task)
 
-    def _begin(self, task: Task, positions: dict[str, int]) -> None:
-        task.check(self._stores[id(task)])
-        task.open(self._stores[id(task)], positions)
+    def _begin(self, task: Task) -> None:
+        durable = self._durable[task]
+        durable.restore()
+        task.check(durable.store)
+        task.open(durable.store, durable.positions)
 
     async def _close(self) -> None:
         for task in self._tasks:
@@ -101,14 +109,17 @@ class Driver:
         for task in self._tasks:
             if task.topology.name == topology:
                 spec = task.state.tables[table].spec
-                for key, data in self._stores[id(task)].scan(spec.prefix):
+                for key, data in self._durable[task].store.scan(spec.prefix):
                     found[key[len(spec.prefix) :]] = spec.decode(data)
         return found
 
     def run(self) -> None:
         """Until nothing more happens at the present time."""
+        self.do(self._run())
+
+    async def _run(self) -> None:
         for _ in range(STEPS):
-            if not self.step():
+            if not await self._step():
                 return
         raise TimeoutError(f"the topologies did not come to rest within {STEPS} steps")
 
@@ -126,15 +137,35 @@ class Driver:
         self.now_us = until
         self.run()
 
-    def crash(self) -> None:
-        """Every task handles what it would take next and dies before its checkpoint, which is then as if never done,
-        save for what the outside has seen of it. All of them begin again."""
-        self.do(self._crash())
+    def crash(self, *, topology: str = "", at: Death = "handled", wiped: bool = False) -> None:
+        """Every task (of that topology) takes what comes next and dies at that step, and begins again. Before the
+        commit all is as if never done, save for what the outside has seen of it. `wiped`: the disk is lost too."""
+        running = [task for task in self._tasks if self._runs(task) and topology in {"", task.topology.name}]
+        self.do(self._crash(running, at, wiped=wiped))
 
-    async def _crash(self) -> None:
-        for task in self._tasks:
-            await self._handle(task)
-            self._begin(task, task.state.durable)
+    async def _crash(self, tasks: Sequence[Task], at: Death, *, wiped: bool) -> None:
+        for task in tasks:
+            if at == "calling":
+                await self._take(task)
+                for _ in range(1 if self._random is None else self._random.randint(1, 3)):
+                    await asyncio.sleep(0)
+            else:
+                await self._handle(task)
+            if at == "committed" and task.is_dirty():
+                self._transact(task)
+            if wiped:
+                self._durable[task].lose_disk()
+            self._begin(task)
+
+    def stop(self, topology: str) -> None:
+        """Its tasks take no turns from now on, as if no worker ran, until `go_on`."""
+        self._stopped.add(topology)
+
+    def go_on(self, topology: str) -> None:
+        self._stopped.discard(topology)
+
+    def _runs(self, task: Task) -> bool:
+        return task.topology.name not in self._stopped
 
     async def _step(self) -> bool:
         if self._random is not None:
@@ -148,6 +179,8 @@ class Driver:
 
     async def _turn(self, task: Task) -> bool:
         """Handle and commit; whether anything happened."""
+        if not self._runs(task):
+            return False
         taken = await self._handle(task)
         dirty = task.is_dirty()
         if dirty:
@@ -157,6 +190,12 @@ class Driver:
 
     async def _handle(self, task: Task) -> bool:
         """Deliver what is there and do what is due, to the end; whether anything was delivered."""
+        taken = await self._take(task)
+        await asyncio.sleep(0)  # what was admitted begins now: a task that settles begins nothing
+        await task.runner.settle()
+        return taken
+
+    async def _take(self, task: Task) -> bool:
         waiting = [topic for topic in task.topology.input_topics if task.taken[topic] < self._end(task, topic)]
         if self._random is not None and waiting:
             waiting = [self._random.choice(waiting)]
@@ -166,8 +205,6 @@ class Driver:
         if task.timers_wait_for_ends():
             task.ends_are({topic: self._end(task, topic) for topic in task.topology.sources}, self.now_us)
         task.fire_timers()
-        await asyncio.sleep(0)  # what was admitted begins now: a task that settles begins nothing
-        await task.runner.settle()
         return bool(waiting)
 
     async def _deliver(self, task: Task, topic: str) -> None:
@@ -180,17 +217,23 @@ class Driver:
             await agent(_one(delivery))
 
     def _commit(self, task: Task) -> None:
+        snapshot = self._transact(task)
+        self._durable[task].restore()
+        task.state.persisted(snapshot)
+
+    def _transact(self, task: Task) -> Snapshot:
         snapshot = task.state.snapshot()
         for output in snapshot.outputs:
             self.pipe(output)
-        self._stores[id(task)].write(snapshot.stored_rows())
-        task.state.persisted(snapshot)
+        self._durable[task].commit(snapshot)
+        return snapshot
 
     def _next_due(self) -> int | None:
-        due = [delayed.next_due_ms() for task in self._tasks for delayed in task.delayed.values()]
+        tasks = [task for task in self._tasks if self._runs(task)]
+        due = [delayed.next_due_ms() for task in tasks for delayed in task.delayed.values()]
         times = [at * 1000 for at in due if at is not None]
-        times += [at for task in self._tasks if task.timers is not None and (at := task.timers.next_due()) is not None]
-        times += [held.until for task in self._tasks if (held := task.runner.hold()) is not None]
+        times += [at for task in tasks if task.timers is not None and (at := task.timers.next_due()) is not None]
+        times += [held.until for task in tasks if (held := task.runner.hold()) is not None]
         later = [at for at in times if at > self.now_us]
         return min(later, default=None)
 

@@ -1,6 +1,8 @@
-"""A store that ends with its process, for tasks that run without a broker."""
+"""What tasks that run without a broker keep in memory: a store, and all that outlives the death of a task."""
 
 from collections.abc import Iterator
+
+from app.streaming.state import Snapshot
 
 
 class MemoryStore:
@@ -25,3 +27,25 @@ class MemoryStore:
                 self._rows.pop(key, None)
             else:
                 self._rows[key] = data
+
+
+class Durable:
+    """What is left of a task that dies: what its transactions have committed, and its disk, which may lag behind."""
+
+    def __init__(self, positions: dict[str, int]) -> None:
+        self.positions = positions
+        self._changelog: list[tuple[bytes, bytes | None]] = []
+        self.store, self._replayed = MemoryStore(), 0
+
+    def commit(self, snapshot: Snapshot) -> None:
+        """As a transaction does: changelog and positions together."""
+        self._changelog += snapshot.stored_rows().items()
+        self.positions = snapshot.positions
+
+    def restore(self) -> None:
+        """Bring the disk up to the changelog: the last step of a checkpoint, or the first of a new life."""
+        self.store.write(dict(self._changelog[self._replayed :]))
+        self._replayed = len(self._changelog)
+
+    def lose_disk(self) -> None:
+        self.store, self._replayed = MemoryStore(), 0

@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 from hypothesis import strategies as st
 
-from app.domain.events import Item
-from app.domain.orders import OrderEndedError, OrderExistsError, UnknownOrderError
+from app.domain.events import Fulfilment, Item
+from app.domain.limits import OrderRefusedError
 from app.serde.topics import EVENT_TYPES
-from app.streaming.driver import START_US
-from app.streaming.reactions import Gateway
+from app.streaming.driver import START_US, Death
 from tests.topology.system import Fate, System, order_id_of
+from topologies.catalogue import NAMES as TOPOLOGIES
 
 DAY_US = 86_400_000_000
-# longer than an outage and all that is done again and again because of it
-REST_S = 600
+# longer than an outage, a saga's deadline and all that is done again and again because of them
+REST_S = 3_600
 
 
 class Place(msgspec.Struct, frozen=True, tag=True):
@@ -25,9 +25,16 @@ class Place(msgspec.Struct, frozen=True, tag=True):
     customer_id: str
     items: tuple[Item, ...]
     placed_at: int
+    fulfilment: Fulfilment = "choreography"
 
     def happen(self, system: System) -> None:
-        system.place(*self.items, number=self.number, customer_id=self.customer_id, placed_at=self.placed_at)
+        system.place(
+            *self.items,
+            number=self.number,
+            customer_id=self.customer_id,
+            placed_at=self.placed_at,
+            fulfilment=self.fulfilment,
+        )
 
 
 class Add(msgspec.Struct, frozen=True, tag=True):
@@ -59,8 +66,32 @@ class Outage(msgspec.Struct, frozen=True, tag=True):
 
 
 class Crash(msgspec.Struct, frozen=True, tag=True):
+    """The tasks of a topology, or of all, die and begin again; `wiped` ones without their disk."""
+
+    topology: str = ""
+    at: Death = "handled"
+    wiped: bool = False
+
     def happen(self, system: System) -> None:
-        system.driver.crash()
+        system.driver.crash(topology=self.topology, at=self.at, wiped=self.wiped)
+
+
+class Stop(msgspec.Struct, frozen=True, tag=True):
+    """No worker of the topology runs from now on."""
+
+    topology: str
+
+    def happen(self, system: System) -> None:
+        system.driver.stop(self.topology)
+
+
+class GoOn(msgspec.Struct, frozen=True, tag=True):
+    """Workers of the topology run again."""
+
+    topology: str
+
+    def happen(self, system: System) -> None:
+        system.driver.go_on(self.topology)
 
 
 class LateCall(msgspec.Struct, frozen=True, tag=True):
@@ -73,7 +104,7 @@ class LateCall(msgspec.Struct, frozen=True, tag=True):
         party = system.parties[self.party]
         if party.calls:
             _, call = party.calls[self.nth % len(party.calls)]
-            system.driver.do(_late(party.gateway, call))
+            system.driver.do(party.reach(call))
 
 
 class Repeat(msgspec.Struct, frozen=True, tag=True):
@@ -105,7 +136,7 @@ class Wait(msgspec.Struct, frozen=True, tag=True):
         system.settle(self.seconds)
 
 
-Happening: TypeAlias = Place | Add | Cancel | Outage | Crash | LateCall | Repeat | Work | Wait
+Happening: TypeAlias = Place | Add | Cancel | Outage | Crash | Stop | GoOn | LateCall | Repeat | Work | Wait
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -116,17 +147,20 @@ class Scenario(msgspec.Struct, frozen=True):
     happenings: Sequence[Happening]
 
     def play(self) -> System:
-        """The system when all of it has happened and nothing is left to do; close it."""
+        """The system when all of it has happened, all run again and nothing is left to do; close it."""
         system = System(random=Random(self.seed), partitions=self.partitions)
         for happening in self.happenings:
-            with suppress(OrderEndedError, OrderExistsError, UnknownOrderError):
+            with suppress(OrderRefusedError):
                 happening.happen(system)
-        system.settle(REST_S)
+        come_to_rest(system)
         return system
 
 
-async def _late(gateway: Gateway, call: Any) -> None:
-    await gateway.perform(call)
+def come_to_rest(system: System) -> None:
+    """All run again, and do what is left to do."""
+    for topology in TOPOLOGIES:
+        system.driver.go_on(topology)
+    system.settle(REST_S)
 
 
 _numbers = st.sampled_from([1, 1, 2, 3])
@@ -143,7 +177,9 @@ _placed = st.builds(
     _customers,
     st.lists(_items, min_size=1, max_size=3).map(tuple),
     st.sampled_from([START_US, START_US - 1, START_US + DAY_US]),
+    st.sampled_from(get_args(Fulfilment)),
 )
+_topologies = st.sampled_from(TOPOLOGIES)
 _happenings: list[st.SearchStrategy[Happening]] = [
     _placed,
     st.builds(Add, _numbers, _items),
@@ -152,11 +188,13 @@ _happenings: list[st.SearchStrategy[Happening]] = [
     st.builds(
         Outage,
         st.integers(0, 3),
-        st.sampled_from(["unreachable", "lost"]),
+        st.sampled_from(["unreachable", "lost", "refused"]),
         st.sampled_from([1, 5, 40, 200]),
         st.none() | _numbers,
     ),
-    st.builds(Crash),
+    st.builds(Crash, _topologies, st.sampled_from(get_args(Death)), st.booleans()),
+    st.builds(Stop, _topologies),
+    st.builds(GoOn, _topologies),
     st.builds(LateCall, st.integers(0, 3), st.integers(0, 99)),
     st.builds(Repeat, st.sampled_from(sorted(EVENT_TYPES)), st.sampled_from(["all", "newest"])),
     st.builds(Work, st.integers(1, 12)),

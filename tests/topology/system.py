@@ -1,16 +1,18 @@
 """The whole system on the driver: all topologies, the store, the relay and the parties, on one virtual clock."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from random import Random
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 from uuid import UUID, uuid5
 
+from app.alerts.port import Alert
 from app.commands.decisions import Decisions
 from app.commands.service import Commands, Request
 from app.config import Settings
+from app.domain.calls import Charge, Hold, Refused, Reserve, Schedule
 from app.domain.events import Fulfilment, Item
 from app.domain.orders import AddItem, CancelOrder, Command, CreateOrder, Order
 from app.eventstore.memory import MemoryEventStore
@@ -22,7 +24,7 @@ from app.streaming.driver import Driver
 from app.streaming.reactions import Gateway
 from app.streaming.record import Output, Record
 from app.streaming.topology import Topology
-from topologies import fulfilment, inventory, orchestration, order_views, payments, shipping
+from topologies import alerts, fulfilment, inventory, orchestration, order_views, payments, shipping
 from topologies.wiring import EventOutput
 
 NAMESPACE = UUID("5d7b7a43-4a2c-4e02-9a53-0f7c5a9f3a01")
@@ -30,9 +32,11 @@ STOCK = {"apple": 1_000, "pear": 1_000, "plum": 12}
 APPLE, PEAR = Item(sku="apple", quantity=2, unit_price_minor=150), Item(sku="pear", quantity=1, unit_price_minor=80)
 SCARCE = Item(sku="plum", quantity=13, unit_price_minor=5)
 
-# What becomes of a call: "lost" is done, yet not answered.
-Fate: TypeAlias = Literal["answered", "unreachable", "lost"]
+# What becomes of a call: "lost" is done, yet not answered; "refused" is for good, unless it was done before.
+Fate: TypeAlias = Literal["answered", "unreachable", "lost", "refused"]
 Fates: TypeAlias = Callable[[Any], Fate]
+
+REFUSABLE = (Charge, Hold, Reserve, Schedule)
 
 REGISTRY = committed_registry()
 emitted = EventOutput(REGISTRY)
@@ -49,6 +53,8 @@ class Party:
         self.name, self.gateway, self._now_us = name, gateway, now_us
         self.fates: list[Fates] = []
         self.calls: list[tuple[int, Any]] = []
+        self._done: set[Any] = set()
+        self._refused: set[Any] = set()
 
     async def perform(self, call: Any) -> object:
         self.calls.append((self._now_us(), call))
@@ -56,10 +62,20 @@ class Party:
         await asyncio.sleep(0)  # other keys, and a checkpoint, come in between
         if "unreachable" in fates:
             raise PartyUnavailableError(self.name, "planted")
-        answer = await self.gateway.perform(call)
+        answer = await self.reach(call, refused="refused" in fates)
         if "lost" in fates:
             raise TimeoutError
         return answer
+
+    async def reach(self, call: Any, *, refused: bool = False) -> object:
+        """The party takes the call, and answers; what it once refused it refuses for ever."""
+        if isinstance(call, REFUSABLE):
+            if refused and call not in self._done:
+                self._refused.add(call)
+            if call in self._refused:
+                return Refused("planted")
+            self._done.add(call)
+        return await self.gateway.perform(call)
 
     def fails(self, fate: Fate, *, until_us: int, order_id: str | None = None) -> None:
         """Every call (about that order) has this fate until then."""
@@ -74,11 +90,24 @@ class Party:
         return [call for _, call in self.calls if isinstance(call, kind)]
 
 
+class Receivers:
+    """Takes alerts, unless `failure` is what it raises."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.taken: list[Alert] = []
+
+    async def perform(self, call: Alert) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.taken.append(call)
+
+
 class System:
     """Customers' commands go in; `driver` runs the rest. With `random`, the order of delivery is a seeded one."""
 
-    def __init__(self, *, random: Random | None = None, partitions: int = 1) -> None:
-        self.random = random
+    def __init__(self, *, random: Random | None = None, partitions: int = 1, stock: Mapping[str, int] = STOCK) -> None:
+        self.random, self.stock = random, stock
         self.store = MemoryEventStore()
         self.commands = Commands(self.store, self.now_us)
         self.charge_book, self.delivery_book, self.stock_book = (
@@ -90,10 +119,11 @@ class System:
         self.carrier = Party("carrier", self.delivery_book, self.now_us)
         self.warehouse = Party("warehouse", self.stock_book, self.now_us)
         self.decisions = Party("store", Decisions(self.commands), self.now_us)
+        self.receivers = Receivers()
         self.topologies = self.wired(Settings())
         self.driver = Driver(self.topologies, partitions=partitions, random=random)
         self.driver.also(self.relay)
-        self.driver.do(self.stock_book.receive("first", list(STOCK.items())))
+        self.driver.do(self.stock_book.receive("first", list(stock.items())))
         self.copies: set[tuple[str, int, int]] = set()
         self._published = 0
         self._commands = 0
@@ -107,6 +137,7 @@ class System:
             shipping.build(settings, REGISTRY, self.carrier),
             fulfilment.build(settings, REGISTRY, self.decisions),
             orchestration.build(settings, REGISTRY, self.decisions),
+            alerts.build(settings, REGISTRY, self.receivers),
         ]
 
     def __enter__(self) -> Self:

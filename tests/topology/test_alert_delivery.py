@@ -9,23 +9,10 @@ from app.alerts.port import Alert, AlertRefusedError, AlertUndeliveredError
 from app.alerts.topic import alert_output
 from app.config import Settings
 from app.streaming.driver import Driver
-from tests.topology.system import REGISTRY
+from tests.topology.system import REGISTRY, Receivers
 from topologies import alerts
 
 ALERT = Alert(name="saga.step_failed", cause={"saga_id": "order-1"}, details={"error": "disputed"}, raised_at=1)
-
-
-class Receivers:
-    """Takes alerts, unless `failure` is what it raises."""
-
-    def __init__(self) -> None:
-        self.failure: Exception | None = None
-        self.taken: list[Alert] = []
-
-    async def perform(self, call: Alert) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.taken.append(call)
 
 
 @pytest.fixture
