@@ -31,7 +31,9 @@ def test_a_changed_value_is_refused_or_read_as_fastavro_reads_it(value: tuple[An
     at = data.draw(st.integers(0, len(body)))
     changed = body[:at] + data.draw(st.binary(max_size=3)) + body[at + data.draw(st.integers(0, 3)) :]
     for decoder in AVAILABLE:
-        assert read_by(decoder, changed, schema) in ("refused", read_by("fastavro", changed, schema))
+        if decoder != "fastavro":  # ours first, for its limits: fastavro alone takes a changed count of nulls for good
+            read = read_by(decoder, changed, schema)
+            assert read == "refused" or read == read_by("fastavro", changed, schema)
 
 
 @settings(max_examples=50)
