@@ -14,6 +14,7 @@ GROUPS = {
     "worker": ("worker", "Run one replica of a topology."),
     "api": ("api", "Run the command API and the gateway to the views."),
     "relay": ("relay", "Publish the outbox."),
+    "outbox": ("outbox", "Say who publishes the outbox."),
     "cdc": ("cdc", "Change data capture: Debezium publishes the outbox."),
     "simulate": ("simulate", "Run a payment provider or a carrier to try the system against."),
     "produce": ("produce", "Place orders and receive stock."),

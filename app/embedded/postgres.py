@@ -30,6 +30,8 @@ SETTINGS = {
     "wal_level": "logical",
     "max_wal_senders": 8,
     "max_replication_slots": 8,
+    # one that is away for long loses its place before it fills the disk
+    "max_slot_wal_keep_size": "1GB",
     # a capture that hangs holds up a stop no longer than this
     "wal_sender_timeout": "10s",
     "timezone": "UTC",
@@ -154,6 +156,8 @@ class PostgresServer(Server):
             role = sql.Identifier(APPLICATION)
             if not connection.execute("select 1 from pg_roles where rolname = %s", [APPLICATION]).fetchone():
                 connection.execute(sql.SQL("create role {} login password {}").format(role, self._password))
+            # it makes the role and the slot of change data capture
+            connection.execute(sql.SQL("alter role {} createrole replication").format(role))
             for name, value in ROLE_SETTINGS.items():
                 connection.execute(sql.SQL("alter role {} set {} = {}").format(role, sql.Identifier(name), value))
             if not connection.execute("select 1 from pg_database where datname = %s", [APPLICATION]).fetchone():

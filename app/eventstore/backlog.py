@@ -9,11 +9,11 @@ MOST_ROWS = 100_000
 
 BACKLOG = """
 select p.shard, b.waiting, b.oldest_s
-from relay_position p, lateral (
+from publishing mine, relay_position p, lateral (
     select count(*) as waiting, coalesce(extract(epoch from clock_timestamp() - min(appended_at)), 0) as oldest_s
     from (
         select o.appended_at from outbox o
-        where (o.xid, o.seq) > (p.xid, p.seq)
+        where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
             and outbox_shard(o.aggregateid, (select count(*)::int from relay_position)) = p.shard
         order by o.xid, o.seq
         limit %s

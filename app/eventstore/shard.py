@@ -89,6 +89,8 @@ class ShardRelay:
                 f"shard {self._shard} is published up to transaction {position.xid}, which PostgreSQL has not come to: "
                 "it was restored or replaced. Restore its newer state, or begin with an empty Kafka too"
             )
+        # the last owner may have been killed before it could
+        outbox.copy(position)
         self.trouble = ""
         self._log.info("relay.owned", xid=position.xid, seq=position.seq, published=position.published)
         published, held_s = RELAYED.labels(self._shard), HELD_FIRST_S
