@@ -7,6 +7,7 @@ any guard: an inversion, a loss or a second effect would show in both.
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import threading
@@ -81,7 +82,8 @@ def ticks_of(plan: Plan) -> list[Tick]:
 
 
 class Killer:
-    """kill -9 of a worker chosen by the seed, which starts again at once, now and then until its end."""
+    """kill -9 of a worker chosen by the seed, which starts again at once, now and then until its end; every other one
+    has lost its disk."""
 
     def __init__(self, cluster: Cluster, workers: Sequence[WorkerProcess], plan: Plan) -> None:
         self._cluster, self._workers, self._every_s = cluster, list(workers), plan.kill_every_s
@@ -102,6 +104,8 @@ class Killer:
         while not self._end.wait(self._every_s):
             victim = self._workers.pop(self._random.randrange(len(self._workers)))
             victim.kill()
+            if self.kills % 2:
+                shutil.rmtree(self._cluster.data_of(str(victim)), ignore_errors=True)
             self._workers.append(self._cluster.start(str(victim)))
             self.kills += 1
 
