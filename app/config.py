@@ -73,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connect: str = "http://127.0.0.1:8083"
     brake_keys: Natural = 10
     brake_window: Seconds = 10.0
+    order_deadline: Seconds = 300.0
     alert_webhook: str = ""
     alert_secret: str = ""
     retry_delays_ms: tuple[Natural, ...] = (2_000, 4_000, 8_000, 16_000, 32_000)

@@ -1,5 +1,6 @@
 """Charges each version of an order; refunds what a cancel leaves charged. Holds, captures and releases for a saga."""
 
+from app.alerts.topic import ALERTS
 from app.config import Settings
 from app.domain import payments
 from app.serde.registry import SchemaRegistry
@@ -21,7 +22,7 @@ def build(settings: Settings, registry: SchemaRegistry, provider: Gateway) -> To
         registry,
         provider,
         reads=(ORDERS_EVENTS, PAYMENTS_COMMANDS),
-        emits=(PAYMENTS_EVENTS,),
+        emits=(PAYMENTS_EVENTS, ALERTS),
         rules=payments,
         rows=PAYMENTS,
     )

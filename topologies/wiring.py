@@ -7,7 +7,8 @@ from app.alerts.port import Alert
 from app.alerts.topic import ALERTS, AlertCodec, alert_output
 from app.config import Settings
 from app.domain.events import Event
-from app.domain.step import Timer
+from app.domain.service import CHOREOGRAPHY
+from app.domain.step import Overdue, Timer
 from app.sagas.instance import Failure
 from app.serde.cloudevents import headers
 from app.serde.codec import EventCodec, event_codec
@@ -42,8 +43,11 @@ def _codec(registry: SchemaRegistry, topic: str) -> Codec[Any]:
     return AlertCodec() if topic == ALERTS else event_codec(registry, topic)
 
 
-def alert_of(failure: Failure) -> Alert:
-    """One alert for each failure: another only when an operator's retry fails too."""
+def alert_of(failure: Failure | Overdue) -> Alert:
+    """One alert for each failure: another only when an operator's retry fails too. One for an order that is overdue."""
+    if isinstance(failure, Overdue):
+        about = {"saga": CHOREOGRAPHY, "saga_id": failure.order_id}
+        return Alert(name="order.overdue", cause=about, details={"waits_for": failure.waits_for}, raised_at=failure.at)
     cause = {"saga": failure.saga, "saga_id": failure.saga_id, "step": failure.step, "failure": failure.id}
     details = {"kind": failure.kind, "error": failure.error}
     return Alert(name="saga.step_failed", cause=cause, details=details, raised_at=failure.at)
@@ -55,8 +59,8 @@ class EventOutput:
     def __init__(self, registry: SchemaRegistry) -> None:
         self._codecs: dict[str, EventCodec] = {topic: event_codec(registry, topic) for topic in EVENT_TYPES}
 
-    def __call__(self, event: Event | Failure) -> Output:
-        if isinstance(event, Failure):
+    def __call__(self, event: Event | Failure | Overdue) -> Output:
+        if isinstance(event, Failure | Overdue):
             return alert_output(alert_of(event))
         topic = topic_of(type(event))
         codec = self._codecs[topic]
@@ -73,9 +77,14 @@ def reacting(
     emits: tuple[str, ...] = (),
     rules: Rules,
     rows: TableSpec[Any],
+    watching: tuple[str, ...] = (),
 ) -> Topology:
-    """A topology that reacts to what `reads` carry by these rules, through the gateway, and emits events."""
+    """A topology that reacts to what `reads` carry by these rules, through the gateway, and emits events.
+
+    Timers named in `watching` only look.
+    """
     topology = Topology(name, policy(name, settings), start_required=True)
+    topology.watching = frozenset(watching)
     for topic in emits:
         topology.emits(topic)
     reactions = Reactions(

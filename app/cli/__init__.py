@@ -20,7 +20,7 @@ GROUPS = {
     "produce": ("produce", "Place orders and receive stock."),
     "topics": ("topics", "Create and check the topics."),
     "topology": ("topology", "Describe a topology, or rebuild it."),
-    "saga": ("saga", "Describe sagas."),
+    "saga": ("saga", "Describe sagas; see where those of orders stand."),
     "schemas": ("schemas", "Check the event schemas against their history."),
     "migrate": ("migrate", "Bring the database to the current schema."),
     "dlq": ("dlq", "Dead letters: look at them, send them again, drop them."),

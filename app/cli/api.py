@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 
+import aiohttp
 import typer
 import uvicorn
 
@@ -14,16 +15,20 @@ from app.config import Settings, load
 from app.deadletters.office import Office
 from app.domain.events import Micros
 from app.eventstore.postgres import PostgresEventStore
+from app.inbox.audit import Audit
+from app.inbox.history import History
+from app.inbox.sending import Sender
 from app.observability.log import setup
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.names import group_id
-from app.web import dead_letters
+from app.web import dead_letters, sagas
 from app.web.api import create_app
 from app.web.gateway import Gateway, new_client
 from app.web.owners import GroupDirectory, callable_from
-from topologies import catalogue
+from app.web.saga_desk import SagaDesk
+from topologies import catalogue, orchestration, payments
 
 VIEWS_TOPOLOGY = "order-views"
 GRACE_SECONDS = 5  # for requests under way when the process is told to end
@@ -34,7 +39,7 @@ cli = typer.Typer(help="Run the command API and the gateway to the views.")
 
 @cli.command()
 def api() -> None:
-    """Take commands at /orders, serve views at /views and dead letters at /failures, describe all of it at /docs.
+    """Take commands at /orders, serve views at /views, dead letters at /failures, sagas at /sagas; all of it at /docs.
 
     Ends on SIGINT or SIGTERM; campaigns that run here are stopped then, and can be resumed.
     """
@@ -46,12 +51,14 @@ def api() -> None:
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     codec = event_codec(committed_registry(), ORDERS_EVENTS)
-    directory = GroupDirectory(settings.kafka, group_id(VIEWS_TOPOLOGY), callable_from(settings.host))
+    directory = _directory(settings, VIEWS_TOPOLOGY)
     groups = [group_id(name) for name in catalogue.NAMES]
     office = Office(settings.kafka, settings.postgres, groups, committed_registry())
     async with PostgresEventStore(settings.postgres, codec) as store, new_client() as client:
         app = create_app(store, Gateway(directory, settings.partitions, client), _now)
         dead_letters.serve(app, office)
+        audit = Audit(settings.postgres)
+        sagas.serve(app, _saga_desk(settings, store, client, audit))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -67,6 +74,24 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             signal.signal(ending, signal.SIG_IGN)
         with office.open():
             await uvicorn.Server(config).serve(sockets=[listening])
+        await audit.close()
+
+
+def _directory(settings: Settings, topology: str) -> GroupDirectory:
+    return GroupDirectory(settings.kafka, group_id(topology), callable_from(settings.host))
+
+
+def _saga_desk(settings: Settings, store: PostgresEventStore, client: aiohttp.ClientSession, audit: Audit) -> SagaDesk:
+    return SagaDesk(
+        store,
+        Gateway(_directory(settings, orchestration.NAME), settings.partitions, client),
+        Gateway(_directory(settings, payments.NAME), settings.partitions, client),
+        History(settings.kafka, committed_registry()),
+        audit,
+        Sender(settings.kafka, committed_registry()),
+        deadline_us=int(settings.order_deadline * 1_000_000),
+        now=_now,
+    )
 
 
 def _now() -> Micros:

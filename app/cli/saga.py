@@ -1,18 +1,22 @@
-"""`orderflow saga`: show the sagas there are."""
+"""`orderflow saga`: describe the sagas there are; see where the sagas of orders stand."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from uuid import uuid4
 
 import typer
 
+from app.cli.asking_api import asked
+from app.cli.letters.asking import AsJson, print_json, print_tree
+from app.cli.options import printable
+from app.deadletters.audit import operator
 from app.domain.fulfilment_saga import SAGAS
 from app.sagas import describe
 
-cli = typer.Typer(help="Describe sagas.")
+cli = typer.Typer(no_args_is_help=True, help="Describe sagas; see where those of orders stand.")
 
-
-@cli.callback()
-def saga() -> None:
-    """Describe sagas."""
+OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID")]
+StepName = Annotated[str, typer.Argument(metavar="STEP", help="As `show` names it.")]
+Reason = Annotated[str, typer.Option(help="Why, for the audit.", callback=printable)]
 
 
 @cli.command("describe")
@@ -22,3 +26,88 @@ def describe_(
     """Print the state machine of every version of every saga."""
     show = describe.as_text if form == "text" else describe.as_mermaid
     typer.echo("\n\n".join(show(definition) for definition in SAGAS))
+
+
+@cli.command("list")
+def list_(
+    state: Annotated[
+        str, typer.Option(help="failed (those that wait for an operator), or states with commas between.")
+    ] = "failed",
+    as_json: AsJson = False,
+) -> None:
+    """One line a saga, the oldest first."""
+    states = [] if state == "failed" else [("state", one) for one in state.split(",")]
+    found = asked("GET", "/sagas", params=states)["sagas"]
+    if as_json:
+        print_json(found)
+        return
+    for saga in found:
+        failed = f"failed: {', '.join(saga['failed'])}" if saga["failed"] else ""
+        line = (saga["began_at"], saga["order_id"], saga["saga"], saga["state"], failed, saga["reason"])
+        typer.echo("  ".join(line).rstrip())
+    typer.echo(f"{len(found)} sagas")
+
+
+@cli.command()
+def show(order_id: OrderId, as_json: AsJson = False) -> None:
+    """The saga of one order whole: its steps, what operators did, its timeline."""
+    saga = asked("GET", f"/sagas/{order_id}")
+    if as_json:
+        print_json(saga)
+        return
+    timeline, operations = saga.pop("timeline"), saga.pop("operations")
+    steps = saga.pop("steps")
+    print_tree(saga)
+    for step in steps:
+        typer.echo(f"  {step['step']:<10}do {_progress(step['do'])}; undo {_progress(step['undo'])}")
+    for one in operations:
+        typer.echo(f"  {one['at']}  {one['operator']}: {one['action']} {one['step']}, because: {one['reason']}")
+    for event in timeline:
+        about = " ".join(f"{name}={value}" for name, value in event["about"].items())
+        ids = f"{event['event_id']}  caused by {event['caused_by']}"
+        typer.echo(f"  {event['at']:<28}{event['type']:<24}{ids}  {about}".rstrip())
+
+
+@cli.command()
+def retry(order_id: OrderId, step: StepName, reason: Reason = "retry", as_json: AsJson = False) -> None:
+    """Ask for a step again that failed for good, with all its attempts."""
+    _operate("retry", order_id, step, reason, as_json)
+
+
+@cli.command()
+def skip(order_id: OrderId, step: StepName, reason: Reason, as_json: AsJson = False) -> None:
+    """Go on without a step that failed for good: it stays as it is."""
+    _operate("skip", order_id, step, reason, as_json)
+
+
+@cli.command()
+def resolve(order_id: OrderId, step: StepName, reason: Reason, as_json: AsJson = False) -> None:
+    """Go on after a step that failed for good and was done by hand."""
+    _operate("resolve", order_id, step, reason, as_json)
+
+
+@cli.command()
+def audit(as_json: AsJson = False) -> None:
+    """What operators asked for, the oldest first."""
+    found = asked("GET", "/sagas/audit")["actions"]
+    if as_json:
+        print_json(found)
+        return
+    for act in found:
+        typer.echo("  ".join((act["at"], act["who"], act["action"], act["order_id"], act["step"], act["reason"])))
+
+
+def _operate(action: str, order_id: str, step: str, reason: str, as_json: bool) -> None:
+    # a key of its own: sent again after a lost answer, it has effect once
+    key = {"Idempotency-Key": str(uuid4())}
+    body = {"operator": operator(), "reason": reason}
+    saga = asked("POST", f"/sagas/{order_id}/steps/{step}/{action}", body=body, headers=key)
+    if as_json:
+        print_json(saga)
+    else:
+        typer.echo(f"{action} {step}: the saga of order {order_id} is {saga['state']}")
+
+
+def _progress(progress: dict[str, Any]) -> str:
+    times = f" after {progress['attempts']} attempts" if progress["attempts"] > 1 else ""
+    return f"{progress['state']}{times}" + (f" ({progress['error']})" if progress["error"] else "")

@@ -21,7 +21,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 class VoidCharges(msgspec.Struct, frozen=True, kw_only=True):
     """Gives back what is charged or held. Answered `Refunds`, with what each key that had been charged gave back, now
-    or when it was voided before; or `Refused`, for a single key."""
+    or when it was voided before; or `Refused`, when nothing is given back for any of them."""
 
     order_id: str
     order_versions: tuple[int, ...]

@@ -73,6 +73,17 @@ def exhausted(row: FulfilmentRow | None, cause: Event | Timer, call: object, now
     return Step(row=told, timers=(timer_after(cause, DECIDE, DECIDE_AGAIN_S, now),))
 
 
+def awaited(row: FulfilmentRow) -> str:
+    """The name of the event that an order without an outcome waits for."""
+    if row.refusal is not None:
+        return OrderCancelled.__name__
+    if row.paid < row.newest:
+        return PaymentCompleted.__name__
+    if row.reserved < row.newest:
+        return StockReserved.__name__
+    return OrderConfirmed.__name__ if row.scheduled else DeliveryScheduled.__name__
+
+
 def _decision(row: FulfilmentRow, cause: Event | Timer) -> Confirm | Cancel | None:
     if row.ended or row.answered or not row.choreographed:
         return None

@@ -32,7 +32,7 @@ from app.domain.events import (
     PaymentReleaseRefused,
     PaymentReserved,
 )
-from app.domain.requests import CapturePayment, ReleasePayment, ReservePayment, ServiceCommand
+from app.domain.requests import CapturePayment, ReleasePayment, ReservePayment, ServiceCommand, SettleRefund
 from app.domain.service import (
     UNAVAILABLE,
     VOIDED,
@@ -43,16 +43,19 @@ from app.domain.service import (
     done,
     is_orchestrated,
     is_told,
+    known_now,
     not_done,
+    not_undone,
     seen,
     tell,
     unanswered,
     undone,
 )
 from app.domain.step import Step, Timer
-from app.domain.streams import is_new
+from app.domain.streams import is_new, timer_after
 
 VOID = "void"
+STEP = "payment"  # as the saga of an orchestrated order calls it
 
 
 class PaymentRow(ServiceRow, frozen=True, array_like=True, gc=False):
@@ -61,15 +64,22 @@ class PaymentRow(ServiceRow, frozen=True, array_like=True, gc=False):
     commands: int = 0  # newest version seen of the saga's commands
     orchestrated: bool = False
     told: tuple[str, ...] = ()
+    refused: tuple[int, ...] = ()  # versions whose refund was refused, and that wait for an operator
+    settled: str = ""  # the newest command of an operator that had effect
 
 
 def begin(row: PaymentRow | None, cause: Event | Timer, now: Micros) -> Step[PaymentRow]:
     known = row or PaymentRow()
+    if isinstance(cause, SettleRefund):
+        return _settle(known, cause)
     if not isinstance(cause, Timer) and not is_new(known, cause):
         return Step()
     match cause:
         case OrderCancelled() if known.orchestrated:
             return Step(row=_seen(known, cause))
+        case Timer(key=order_id, name=name) if name != VOID:
+            order_version = int(name.removeprefix(f"{VOID}-"))
+            return Step(call=VoidCharges(order_id=order_id, order_versions=(order_version,)))
         case Timer() | OrderCancelled():
             return ask_undo(known, cause, VoidCharges)
         case OrderCreated(fulfilment="choreography") | ItemAdded(fulfilment="choreography"):
@@ -95,6 +105,15 @@ def conclude(
             return tell(known, _answer(known, cause, call, answer, now))
         case _, VoidCharges(), Refunds(refunds=refunds):
             return undone(known, call.order_versions, _refunded(known, cause, refunds, now))
+        case _, VoidCharges(order_versions=(version,)), Refused(reason=reason, code=code):
+            envelope = answer_envelope(PaymentReleaseRefused, known, cause, version, now)
+            refused = PaymentReleaseRefused(**envelope, reason=reason, code=code)
+            waiting = replace(known, refused=(*known.refused, version))
+            return not_undone(waiting, cause, refused, STEP, reason, now)
+        case _, VoidCharges(order_versions=order_versions), Refused():
+            # asked for one by one: what is refused for one version must not keep the others from being voided
+            alone = tuple(timer_after(cause, f"{VOID}-{version}", 0, now) for version in order_versions)
+            return Step(row=known_now(known, order_versions), timers=alone)
     raise TypeError(f"{type(answer).__name__} does not answer {type(call).__name__}")
 
 
@@ -111,7 +130,18 @@ def exhausted(row: PaymentRow | None, cause: Event | Timer, call: object, now: M
     raise TypeError(f"{type(call).__name__} is no call of payments")
 
 
+def _settle(row: PaymentRow, cause: SettleRefund) -> Step[PaymentRow]:
+    """An operator whose command finds nothing refused was overtaken, or is heard again: it has no effect."""
+    if not row.refused or cause.event_id == row.settled:
+        return Step()
+    if cause.action == "retry":
+        return Step(call=VoidCharges(order_id=cause.order_id, order_versions=row.refused))
+    return Step(row=_seen(row, cause))
+
+
 def _seen(row: PaymentRow, cause: Event | Timer) -> PaymentRow:
+    if isinstance(cause, SettleRefund):
+        return replace(row, refused=(), settled=cause.event_id)
     return replace(seen(row, cause), orchestrated=is_orchestrated(row, cause))
 
 

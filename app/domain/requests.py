@@ -5,7 +5,7 @@ A service answers every command, a repeated one as it did the first time.
 """
 
 from app.domain.events import Event, Items
-from app.domain.fields import Currency, Minor, Name, Text, Version
+from app.domain.fields import Action, Currency, Minor, Name, Text, Version
 
 
 class ServiceCommand(Event, frozen=True, kw_only=True, gc=False):
@@ -72,6 +72,17 @@ class SkipStep(SagaOperation, frozen=True, kw_only=True, gc=False):
 
 class ResolveStep(SagaOperation, frozen=True, kw_only=True, gc=False):
     """Goes on: it was done by hand."""
+
+
+class SettleRefund(Event, frozen=True, kw_only=True, gc=False):
+    """What an operator asks about the refunds of a choreographed order that were refused. It has effect once.
+
+    `version` says nothing here: operators do not count.
+    """
+
+    action: Action
+    operator: Name
+    reason: Text
 
 
 TO_PAYMENTS: tuple[type[ServiceCommand], ...] = (ReservePayment, CapturePayment, ReleasePayment)

@@ -12,11 +12,13 @@ from msgspec.structs import replace
 from app.domain.calls import Refused
 from app.domain.events import Answer, Event, Micros, OrderCancelled, OrderCreated
 from app.domain.requests import ServiceCommand
-from app.domain.step import Step, Timer
+from app.domain.step import Step, Timer, caused_id
 from app.domain.streams import Envelope, envelope, noted, origin, timer_after
+from app.sagas.instance import Failure
 
 UNAVAILABLE = Refused("unavailable", code="unavailable")
 VOIDED = Refused("voided", code="voided")
+CHOREOGRAPHY = "choreography"  # where a saga has its name, an order without one has this
 BACKOFF_SECONDS = (5, 10, 20, 30)  # the last one repeats
 
 
@@ -114,18 +116,37 @@ def ask_undo(row: RowT, cause: OrderCancelled | Timer, call: UndoCall) -> Step[R
     return Step(call=call(order_id=order_id, order_versions=order_versions))
 
 
+def known_now(row: RowT, order_versions: tuple[int, ...]) -> RowT:
+    """The row once the other side has answered for these versions, whatever it said."""
+    unknown = tuple(version for version in row.unknown if version not in order_versions)
+    return replace(row, unknown=unknown, waits=row.waits if unknown else 0)
+
+
 def undone(row: RowT, order_versions: tuple[int, ...], events: tuple[Answer, ...]) -> Step[RowT]:
     """The other side has answered for these versions; the events announce those of them that were held."""
     announced = {event.order_version for event in events}
-    unknown = tuple(version for version in row.unknown if version not in order_versions)
-    after = replace(
-        row,
-        emitted=row.emitted + len(events),
-        held=tuple(version for version in row.held if version not in announced),
-        unknown=unknown,
-        waits=row.waits if unknown else 0,
-    )
+    held = tuple(version for version in row.held if version not in announced)
+    after = replace(known_now(row, order_versions), emitted=row.emitted + len(events), held=held)
     return Step(row=after, events=events)
+
+
+def not_undone(row: RowT, cause: Event | Timer, event: Answer, step: str, error: str, now: Micros) -> Step[RowT]:
+    """The other side will not undo the event's order version: it stays held, and an operator is told.
+
+    All that one cause leaves undone of an order is one failure.
+    """
+    order_id, causation_id, _ = origin(cause)
+    failure = Failure(
+        id=caused_id(causation_id, f"{step}-not-undone"),
+        saga=CHOREOGRAPHY,
+        saga_id=order_id,
+        step=step,
+        kind="undo",
+        error=error,
+        at=now,
+    )
+    after = replace(known_now(row, (event.order_version,)), emitted=event.version)
+    return Step(row=after, events=(event,), failures=(failure,))
 
 
 def unanswered(

@@ -29,6 +29,14 @@ class Timer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     correlation_id: str
 
 
+class Overdue(msgspec.Struct, frozen=True, kw_only=True):
+    """An order has no outcome though its deadline has passed; `waits_for` names the event that does not come."""
+
+    order_id: str
+    waits_for: str
+    at: Micros
+
+
 class Step(msgspec.Struct, Generic[RowT], frozen=True):
     """`row` replaces the stored one (None: unchanged); `events` are emitted; `timers` are set; `call` is to be made.
 
@@ -40,7 +48,7 @@ class Step(msgspec.Struct, Generic[RowT], frozen=True):
     timers: tuple[Timer, ...] = ()
     call: object | None = None
     revoked: tuple[str, ...] = ()
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[Failure | Overdue, ...] = ()
 
 
 def caused_id(causation_id: str, name: str) -> str:

@@ -1,5 +1,7 @@
 """What an operator may do about a step that failed for good: retry it, skip it, or say that it was done by hand."""
 
+from typing import ClassVar
+
 from app.errors import RefusedError
 from app.sagas.definition import Kind
 from app.sagas.instance import Operate, Operation
@@ -10,19 +12,27 @@ MAX_OPERATIONS = 100  # a saga remembers so many, the newest ones
 
 
 class OperationRefusedError(RefusedError):
-    """The operator's command does not fit where the saga stands."""
+    """The operator's command does not fit where the saga stands; `code` says why."""
+
+    code: ClassVar[str]
 
 
 class UnknownStepError(OperationRefusedError):
     """The saga has no such step."""
 
+    code = "STEP_UNKNOWN"
+
 
 class NotFailedError(OperationRefusedError):
     """The step is not one that waits for an operator."""
 
+    code = "STEP_NOT_FAILED"
+
 
 class PivotSkippedError(OperationRefusedError):
     """What decides the saga was either done or not."""
+
+    code = "STEP_NOT_SKIPPED"
 
 
 def operate(turn: Turn, command: Operate) -> None:

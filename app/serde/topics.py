@@ -17,12 +17,13 @@ EVENT_TYPES: dict[str, tuple[type[Event], ...]] = {
     PAYMENTS_EVENTS: events.PAYMENTS,
     INVENTORY_EVENTS: events.INVENTORY,
     SHIPPING_EVENTS: events.SHIPPING,
-    PAYMENTS_COMMANDS: requests.TO_PAYMENTS,
+    PAYMENTS_COMMANDS: (*requests.TO_PAYMENTS, requests.SettleRefund),
     INVENTORY_COMMANDS: requests.TO_INVENTORY,
     SHIPPING_COMMANDS: requests.TO_SHIPPING,
     FULFILMENT_COMMANDS: requests.TO_FULFILMENT,
 }
 
+_OF_OPERATORS = {*requests.TO_FULFILMENT, requests.SettleRefund}
 _TOPICS = {event_type: topic for topic, types in EVENT_TYPES.items() for event_type in types}
 
 
@@ -32,10 +33,10 @@ def topic_of(event_type: type[Event]) -> str:
 
 
 def source_of(event_type: type[Event]) -> str:
-    """The service that says so: commands to the others are the saga's, those to it an operator's."""
+    """The service that says so: commands are the saga's, or an operator's."""
     service, _, kind = topic_of(event_type).partition(".")
     if kind == "commands":
-        return "operator" if service == "fulfilment" else "fulfilment"
+        return "operator" if event_type in _OF_OPERATORS else "fulfilment"
     return service
 
 

@@ -209,7 +209,7 @@ class Lanes:
     async def _fire(self, timer: TimerRow) -> None:
         if not self._timers.is_set(timer):
             return
-        if timer.key.encode() in self._parking.blocked:
+        if timer.key.encode() in self._parking.blocked and not self._timers.only_looks(timer):
             self._timers.hold(timer)
             return
         if not self._begins():

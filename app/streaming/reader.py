@@ -1,6 +1,8 @@
 """Answers reads from committed rows: never from changes that no checkpoint has committed."""
 
+import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -12,6 +14,7 @@ from app.streaming.table import key_prefix, row_key
 from app.streaming.task import Task
 
 SCAN_LIMIT = 10_000
+SELECT_STEP = 500
 
 
 class Owned(Protocol):
@@ -60,6 +63,28 @@ class Reader:
                     raise NotActiveError(f"{table} has more than {SCAN_LIMIT} rows under {first}; ask for one of them")
                 rows.append(spec.decode(data))
         return rows
+
+    async def select(
+        self, table: str, partition: int, keep: Callable[[Any], bool], most: int
+    ) -> list[tuple[bytes, Any]]:
+        """The first rows that are to be kept, with their keys and in their order, of a table that may be long.
+
+        Others have turns meanwhile.
+        """
+        found: list[tuple[bytes, Any]] = []
+        after: bytes | None = None
+        while len(found) < most:
+            task, store = self._active(partition)
+            spec = task.state.tables[table].spec
+            with _disk(partition):
+                rows = list(itertools.islice(store.scan(spec.prefix, after), SELECT_STEP))
+            decoded = [(key[len(spec.prefix) :], spec.decode(data)) for key, data in rows]
+            found += [one for one in decoded if keep(one[1])]
+            if len(rows) < SELECT_STEP:
+                break
+            after = rows[-1][0]
+            await asyncio.sleep(0)
+        return found[:most]
 
     def standing(self, partition: int) -> Standing:
         task, _ = self._active(partition)

@@ -33,7 +33,7 @@ class Task:
         self.epoch = 0
         self.state = TaskState(list(topology.tables.values()), topology.changelog, topology.output_topics)
         self.parking = Parking(self.state.tables[BLOCKED.name], self.state.tables[PARKED.name])
-        self.timers = Timers(self.state.tables[TIMERS]) if TIMERS in self.state.tables else None
+        self.timers = Timers(self.state.tables[TIMERS], topology.watching) if TIMERS in self.state.tables else None
         self.boundary = Boundary(
             topology.group, partition, topology.policy, self.state, self.parking, self.timers, now_us
         )

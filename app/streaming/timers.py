@@ -19,28 +19,47 @@ class TimerRow(Protocol):
 
 
 class Timers:
-    """A timer of the same key and name replaces the earlier one. Times are microseconds since the epoch."""
+    """A timer of the same key and name replaces the earlier one. Times are microseconds since the epoch.
 
-    def __init__(self, table: TaskTable[TimerRow]) -> None:
-        self._table = table
+    Those with a name of `watching` only look at a row: a blocked key does not hold them, and they are no work to come.
+    """
+
+    def __init__(self, table: TaskTable[TimerRow], watching: frozenset[str] = frozenset()) -> None:
+        self._table, self._watching = table, watching
         self._queue: list[tuple[int, bytes]] = []
         self._due_at: dict[bytes, int] = {}
+        self._looks: set[bytes] = set()
         self._held: dict[bytes, list[TimerRow]] = {}
 
     def open(self, rows: Iterator[tuple[bytes, TimerRow]]) -> None:
         """Start from the committed rows."""
-        self._due_at = {key: timer.due_at for key, timer in rows}
+        self._due_at, self._looks = {}, set()
+        for key, timer in rows:
+            self._note(key, timer)
         self._queue = [(due_at, key) for key, due_at in self._due_at.items()]
         self._held = {}
         heapq.heapify(self._queue)
 
     def __len__(self) -> int:
-        return len(self._due_at)
+        """How many will do something; those that only look are not counted."""
+        return len(self._due_at) - len(self._looks)
+
+    def only_looks(self, timer: TimerRow) -> bool:
+        return timer.name in self._watching
+
+    def _note(self, key: bytes, timer: TimerRow) -> None:
+        self._due_at[key] = timer.due_at
+        if self.only_looks(timer):
+            self._looks.add(key)
+
+    def _forget(self, key: bytes) -> bool:
+        self._looks.discard(key)
+        return self._due_at.pop(key, None) is not None
 
     def set(self, timer: TimerRow) -> None:
         key = timer_key(timer)
         self._table.put(key, timer)
-        self._due_at[key] = timer.due_at
+        self._note(key, timer)
         heapq.heappush(self._queue, (timer.due_at, key))
 
     def is_set(self, timer: TimerRow) -> bool:
@@ -50,12 +69,12 @@ class Timers:
     def delete(self, timer: TimerRow) -> None:
         key = timer_key(timer)
         self._table.delete(key)
-        self._due_at.pop(key, None)
+        self._forget(key)
 
     def revoke(self, key: str, name: str) -> None:
         """The timer of this name, if it still waits, will not fire."""
         at = row_key((key, name))
-        if self._due_at.pop(at, None) is not None:
+        if self._forget(at):
             self._table.delete(at)
 
     def next_due(self) -> int | None:

@@ -86,13 +86,17 @@ class TaskBatch(Protocol):
 
 
 class Topology:
-    """One consumer group, one deployable unit. `start_required`: it acts on the outside, so it is told its start."""
+    """One consumer group, one deployable unit. `start_required`: it acts on the outside, so it is told its start.
+
+    Timers with a name of `watching` change no row: see `Timers`.
+    """
 
     def __init__(self, name: str, policy: FailurePolicy, *, start_required: bool = False) -> None:
         self.name, self.group, self.policy, self.start_required = name, group_id(name), policy, start_required
         self.sources: dict[str, Source[Any]] = {}
         self.tables: dict[str, TableSpec[Any]] = {}
         self.row_checks: dict[str, RowCheck] = {}
+        self.watching: frozenset[str] = frozenset()
         self.outputs: list[str] = []
         self.runner: RunnerFactory | None = None
         self.agents: list[AgentFunction] = []

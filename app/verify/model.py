@@ -40,6 +40,7 @@ class Case(msgspec.Struct, kw_only=True):
     reservations: list[Effect] = []
     deliveries: list[Effect] = []
     dead_in: set[str] = set()
+    settled: set[str] = set()  # steps that an operator skipped, or did by hand
 
     def of(self, *types: str) -> list[Event]:
         """The order's events of these types, each once: its own from the store, the services' from their topics."""

@@ -11,6 +11,7 @@ from app.verify.quiet import SOURCES, group_of
 
 Record: TypeAlias = tuple[str, int, int]
 OUTCOME = "__orderflow.outcome"
+COMMANDS = ("fulfilment.commands", "payments.commands")
 NOWHERE: Record = ("", -1, -1)
 # Of an answer, what no check looks at: most of what a case would hold.
 UNUSED = {"raw", "items", "customer_id", "correlation_id", "causation_id", "occurred_at", "fulfilment"}
@@ -72,6 +73,10 @@ class Events:
                 found += self._unread(record)
             else:
                 self._sort(record[0], event)
+        for message in kafka.records(COMMANDS):
+            command = self._decoder.decode(message.topic(), message.value())
+            if command is not None and command["order_id"] in self._cases:
+                self._cases[command["order_id"]].settled |= settled_by(command)
         dead = self._letters.groups_of_key
         for order_id, case in self._cases.items():
             case.dead_in = dead.get(order_id.encode(), set())
@@ -100,6 +105,15 @@ class Events:
         if missing:
             place = f"{record[0]}[{record[1]}]@{record[2]}"
             yield Difference("letter-missing", place, "a dead letter of each reader", f"none of {sorted(missing)}")
+
+
+def settled_by(command: Event) -> set[str]:
+    """The step that an operator skipped, or says was done by hand: such commands are sent only where one waits."""
+    if command["type"] in {"SkipStep", "ResolveStep"}:
+        return {command["step"]}
+    if command["type"] == "SettleRefund" and command["action"] != "retry":
+        return {"payment"}
+    return set()
 
 
 def _is_outcome(headers: Sequence[tuple[str, bytes]]) -> bool:

@@ -12,7 +12,9 @@ from app.deadletters.errors import DeadLetterError
 from app.domain.limits import OrderRefusedError
 from app.errors import ConcurrencyError, TransientError
 from app.eventstore.port import CommandReusedError
+from app.inbox.audit import OperationReusedError
 from app.observability.log import logger
+from app.sagas.operations import OperationRefusedError
 from app.web.models import WORDS
 from app.web.problem import MEDIA_TYPE, Problem, ProblemError
 
@@ -28,6 +30,8 @@ def install(app: FastAPI) -> None:
         CommandReusedError,
         OrderRefusedError,
         DeadLetterError,
+        OperationRefusedError,
+        OperationReusedError,
         TransientError,
     ):
         app.add_exception_handler(kind, _ours)
@@ -43,11 +47,11 @@ def problem_of(error: Exception) -> Problem:
             return error.problem
         case ConcurrencyError():
             return Problem("VERSION_CONFLICT", str(error), {"expected": error.expected, "actual": error.actual})
-        case CommandReusedError():
+        case CommandReusedError() | OperationReusedError():
             return Problem("KEY_REUSED", str(error))
         case OrderRefusedError():
             return Problem(error.code, str(error))
-        case DeadLetterError():
+        case DeadLetterError() | OperationRefusedError():
             return Problem(error.code, str(error))
         case TransientError():
             return Problem("UNAVAILABLE", "not now; the same request with the same Idempotency-Key is safe to repeat")

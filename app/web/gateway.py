@@ -25,22 +25,25 @@ class Gateway:
     """Asks the owner, one hop; when it is not the owner any more or does not answer, asks who is, for a second."""
 
     def __init__(self, directory: Directory, partitions: int, client: aiohttp.ClientSession) -> None:
-        self._directory, self._partitions, self._client = directory, partitions, client
+        self._directory, self.partitions, self._client = directory, partitions, client
 
     async def read(self, view: View, params: Params) -> Response:
-        """The owner's answer; a `ProblemError` NOT_ACTIVE when none gives one in time."""
-        partition = partition_of(view.partition_key(params), self._partitions)
-        target = view.target(params)
+        """The answer of the owner of a view's row."""
+        partition = partition_of(view.partition_key(params), self.partitions)
+        return await self.ask(partition, view.target(params), view.name)
+
+    async def ask(self, partition: int, target: str, name: str, limit: aiohttp.ClientTimeout = TIMEOUT) -> Response:
+        """The owner's answer; a `ProblemError` NOT_ACTIVE when none gives one in time. `limit` is that of one call."""
         until = time.monotonic() + PATIENCE_SECONDS
         owners = await self._directory.owners()
         while True:
             owner = owners.by_partition.get(partition)
-            answer = await self._ask(owner, target) if owner else None
+            answer = await self._ask(owner, target, limit) if owner else None
             if answer is not None:
-                VIEW_READS.labels(view.name, answer.status_code).inc()
+                VIEW_READS.labels(name, answer.status_code).inc()
                 return answer
             if time.monotonic() > until:
-                VIEW_READS.labels(view.name, "NOT_ACTIVE").inc()
+                VIEW_READS.labels(name, "NOT_ACTIVE").inc()
                 raise _not_active(partition, owner)
             owners = await self._next(owners)
 
@@ -50,10 +53,11 @@ class Gateway:
             await asyncio.sleep(PAUSE_SECONDS)
         return owners
 
-    async def _ask(self, owner: Owner, target: str) -> Response | None:
+    async def _ask(self, owner: Owner, target: str, limit: aiohttp.ClientTimeout) -> Response | None:
         """None: it does not answer, or not for this row."""
+        url = URL(owner.url + target, encoded=True)
         try:
-            async with self._client.get(URL(owner.url + target, encoded=True), allow_redirects=False) as answer:
+            async with self._client.get(url, allow_redirects=False, timeout=limit) as answer:
                 # another program may have the address of a dead worker
                 if answer.status not in STATUSES or answer.content_type not in FORMS:
                     return None

@@ -80,7 +80,7 @@ def _in_form(name: str, text: str, form: Callable[[str], str]) -> str:
         raise ProblemError("REQUEST_INVALID", f"{name}: {error}", errors=mistakes) from None
 
 
-def _uuid(text: str) -> str:
+def order_id_of(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
@@ -146,7 +146,7 @@ VIEWS: tuple[View, ...] = (
         name="order",
         summary="What became of an order",
         path="/views/orders/{order_id}",
-        forms={"order_id": _uuid},
+        forms={"order_id": order_id_of},
         table="order_summaries",
         partition_key=itemgetter("order_id"),
         row_key=lambda params: (params["order_id"],),

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from app.observability import metrics
 from app.streaming.errors import NotActiveError
 from app.streaming.reader import Reader
+from app.web import saga_pages
 from app.web.owners import Directory
 from app.web.problem import MEDIA_TYPE, Problem, ProblemError
 from app.web.views import VIEWS, Params, View, partition_of
 
+Page: TypeAlias = Callable[..., Awaitable[Any]]
 OWNER_SECONDS = 0.25  # below the gateway's patience with one worker
 
 
@@ -37,7 +39,7 @@ def mount(
     app: Any, name: str, partitions: int, reader: Reader, status: Status, topology_tables: set[str], group: Directory
 ) -> None:
     """Add the pages to a Faust app; only views whose table this topology has are served. `group` knows all owners."""
-    views = [view for view in VIEWS if view.table in topology_tables]
+    views = [view for view in (*VIEWS, saga_pages.SAGA) if view.table in topology_tables]
 
     async def live(page: Any, request: Any) -> Any:
         return page.json({"status": "alive"})
@@ -66,15 +68,31 @@ def mount(
         except NotActiveError as error:
             return _problem(page, Problem("NOT_ACTIVE", str(error), await _owner(group, partition, name)))
 
-    pages: dict[str, Callable[..., Awaitable[Any]]] = {
+    pages: dict[str, Page] = {
         "/livez": live,
         "/readyz": ready,
         "/metrics": measured,
         "/tasks": tasks,
         "/views/{place:.+}": row,
     }
+    pages |= {
+        f"{path}/{{partition:[0-9]+}}": _listing(select, reader)
+        for table, (path, select) in saga_pages.LISTS.items()
+        if table in topology_tables
+    }
     for path, page in pages.items():
         app.page(path)(page)
+
+
+def _listing(select: saga_pages.Select, reader: Reader) -> Page:
+    async def listed(page: Any, request: Any, partition: str) -> Any:
+        try:
+            found = await select(reader, int(partition), request.query)
+        except NotActiveError as error:
+            return _problem(page, Problem("NOT_ACTIVE", str(error)))
+        return page.bytes(found, content_type="application/json")
+
+    return listed
 
 
 def _found(views: list[View], path: str, query: dict[str, str]) -> tuple[View, Params]:

@@ -24,6 +24,8 @@ from tests.engine.log import Log, until
 READY_S, STOP_S = 150.0, 60.0
 # a tenth of the default ones; set in the environment, others hold
 DELAYS = {"ORDERFLOW_RETRY_DELAYS_MS": "200,400,800,1600,3200"}
+# less than the retries of a call that nobody answers take
+ORDER_DEADLINE_S = 12.0
 ITEM = {"sku": "white heart", "quantity": 1, "unit_price_minor": 255}
 STOCK = 10_000
 
@@ -35,7 +37,8 @@ class WholeSystem:
         self.directory, self.log = directory, directory / "demo.log"
         self.receiver = Receiver()
         alerts = {"ORDERFLOW_ALERT_WEBHOOK": self.receiver.url, "ORDERFLOW_ALERT_SECRET": "known to both"}
-        environment = {**DELAYS, **alerts, **os.environ, "PYTHONPATH": str(Path.cwd())}
+        deadline = {"ORDERFLOW_ORDER_DEADLINE": str(ORDER_DEADLINE_S)}
+        environment = {**DELAYS, **deadline, **alerts, **os.environ, "PYTHONPATH": str(Path.cwd())}
         words = [sys.executable, "-m", "app.cli", "demo", "--orders", "30", "--seed", "5"]
         self.process = processes.start(words, directory=directory, log=self.log, environment=environment)
         self.settings = load(environment)

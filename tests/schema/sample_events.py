@@ -78,6 +78,7 @@ PAYLOADS: dict[type[Event], dict[str, object]] = {
     requests.ReservePayment: {"order_version": 1, "customer_id": "12923", "currency": "GBP", "amount_minor": 1530},
     requests.CapturePayment: {"order_version": 1},
     requests.ReleasePayment: {"order_version": 1},
+    requests.SettleRefund: {"action": "skip", "operator": "ada", "reason": "written off"},
     requests.ReserveStock: {"order_version": 1, "customer_id": "12923", "items": ITEMS},
     requests.ReleaseStock: {"order_version": 1},
     requests.ScheduleDelivery: {"order_version": 1, "customer_id": "12923"},

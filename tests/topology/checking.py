@@ -18,6 +18,7 @@ from app.verify.compare import compare_row, extra_rows
 from app.verify.decoding import Decoder
 from app.verify.expected import rows as expected_rows
 from app.verify.model import HELD, Case, Difference, Effect, Event, Stock
+from app.verify.topics import settled_by
 from app.web.views import VIEWS
 from tests.topology.system import System, emitted
 
@@ -53,6 +54,7 @@ def cases(system: System) -> dict[str, Case]:
             case = found.setdefault(event_["order_id"], Case(order_id=event_["order_id"]))
             stream = case.published if topic == ORDERS_EVENTS else case.answers.setdefault(topic, [])
             stream.append(event_)
+            case.settled |= settled_by(event_)
     for field, of_order in _effects(system).items():
         for order_id, held in of_order.items():
             setattr(found.setdefault(order_id, Case(order_id=order_id)), field, held)

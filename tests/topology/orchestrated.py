@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from app.alerts.topic import ALERTS
+from app.domain.calls import Refused, VoidCharges
 from app.domain.orchestrated import OrchestrationRow
 from app.serde.codec import event_codec
 from app.serde.topics import (
@@ -15,10 +16,23 @@ from app.serde.topics import (
     SHIPPING_COMMANDS,
     SHIPPING_EVENTS,
 )
+from app.streaming.reactions import Gateway
 from tests.topology.system import REGISTRY, System
 
 COMMANDS = (PAYMENTS_COMMANDS, INVENTORY_COMMANDS, SHIPPING_COMMANDS)
 ANSWERS = (PAYMENTS_EVENTS, INVENTORY_EVENTS, SHIPPING_EVENTS)
+
+
+class Refusing:
+    """A provider that gives nothing back, or nothing for this version of an order."""
+
+    def __init__(self, gateway: Gateway, order_version: int | None = None) -> None:
+        self._gateway, self._order_version = gateway, order_version
+
+    async def perform(self, call: Any) -> object:
+        if isinstance(call, VoidCharges) and (self._order_version or call.order_versions[0]) in call.order_versions:
+            return Refused("disputed", code="disputed")
+        return await self._gateway.perform(call)
 
 
 class Orchestrated(System):

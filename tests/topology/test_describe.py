@@ -79,6 +79,7 @@ def test_the_flowchart_of_payments() -> None:
         '  payments --- n_payments[("payments")]\n'
         '  payments --- n_timers[("timers")]\n'
         '  payments --> n_payments_events(["payments.events"])\n'
+        '  payments --> n_alerts(["alerts"])\n'
         '  payments -- "retry after 2 s, 4 s, 8 s, 16 s, 32 s" --> payments\n'
         '  n_orderflow_payments_redrive(["orderflow-payments-redrive"]) -. redriven .-> payments\n'
         '  payments -. dead letters .-> n_orderflow_payments_dlq(["orderflow-payments-dlq"])\n'

@@ -1,27 +1,14 @@
 """A refused refund: one alert, all else undone, and an operator ends the saga by the topic of commands."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from app.domain.calls import Refused, VoidCharges
 from app.domain.requests import ResolveStep, RetryStep, SagaOperation, SkipStep
 from app.sagas.instance import Instance
-from app.streaming.reactions import Gateway
-from tests.topology.orchestrated import Orchestrated
+from tests.topology.orchestrated import Orchestrated, Refusing
 from tests.topology.system import SCARCE, emitted
 from tests.unit.order_events import event
-
-
-class Refusing:
-    """A provider that gives nothing back."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    async def perform(self, call: Any) -> object:
-        return Refused("disputed") if isinstance(call, VoidCharges) else await self._gateway.perform(call)
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_a_due_timer_lets_the_backlog_go_first(seed: int) -> None:
         order_id = system.place()
         fail(system, "decisions", seconds=75)
         system.settle(70)
-        assert [timer.name for timer in system.driver.rows("fulfilment", "timers").values()] == ["decide"]
+        assert [timer.name for timer in system.driver.rows("fulfilment", "timers").values()] == ["decide", "overdue"]
         system.cancel(order_id)
         system.driver.do(system.relay())
         for record in list(system.published("payments.events", "inventory.events", "shipping.events")):

@@ -23,7 +23,7 @@ from app.domain.events import (
     StockReleased,
     StockReserved,
 )
-from app.domain.step import Step, Timer
+from app.domain.step import Overdue, Step, Timer
 from app.sagas.instance import Failure
 from tests.unit.order_events import CUSTOMER_ID, NOW, ORDER_ID, items
 from tests.unit.parties import Fate, UnansweredError, World
@@ -82,7 +82,7 @@ class Choreography:
         self.now = NOW
         self.world = World(self._fate)
         self.topics: dict[str, list[Event]] = {"orders": self.world.store, **{topic: [] for topic in TOPICS}}
-        self.failures: list[Failure] = []
+        self.failures: list[Failure | Overdue] = []
         self.rows: dict[ModuleType, Any] = {}
         self.timers: dict[tuple[ModuleType, str], Timer] = {}
         self._positions = {(rules, topic): 0 for rules, topics in READS.items() for topic in topics}

@@ -38,6 +38,7 @@ _PAYLOADS: dict[str, Any] = {
     "delivery_id": "delivery-1",
     "step": "payment",
     "operator": "ada",
+    "action": "retry",
 }
 
 

@@ -103,6 +103,21 @@ def test_a_held_timer_is_not_due_until_its_key_is_released() -> None:
     assert timers.take_due(5, 9) == [taken]
 
 
+def test_a_timer_that_only_looks_is_no_work_to_come_before_and_after_the_task_has_begun_anew() -> None:
+    table = TaskTable(timer_table(Wake), "timers")
+    table.open(MemoryStore())
+    timers, acts, looks = Timers(table, frozenset({"x"})), Wake("a", "y", 2), Wake("a", "x", 1)
+    for wake in (acts, looks):
+        timers.set(wake)
+    again = Timers(table, frozenset({"x"}))
+    again.open((timer_key(wake), wake) for wake in (acts, looks))
+    assert (len(timers), len(again)) == (1, 1)
+    assert timers.take_due(5, 9) == [looks, acts]
+    again.revoke("a", "x")
+    again.delete(acts)
+    assert len(again) == 0
+
+
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.lists(st.integers(0, 200), max_size=20))
 def test_a_delayed_source_gives_out_nothing_early_and_all_of_it_in_order(stamps: list[int], clock: list[int]) -> None:
     """A stamp from the future counts as now: it holds nobody up."""

@@ -20,6 +20,7 @@ from app.domain.events import (
 )
 from app.domain.orchestrated import OrchestrationRow
 from app.domain.step import Step, Timer
+from app.sagas.instance import Failure
 from tests.unit.order_events import NOW, ORDER_ID, event
 
 CREATED = event(OrderCreated, 1, fulfilment="orchestration")
@@ -88,7 +89,9 @@ def test_a_payment_that_cannot_be_released_is_told_and_the_order_is_cancelled_al
     refused = replace(event(PaymentReleaseRefused, 2, reason="disputed"), causation_id=release.event_id)
     call = orchestration.begin(row, refused, NOW).call
     step = orchestration.conclude(row, refused, call, calls.Decided(2), NOW)
-    assert [(failure.step, failure.error) for failure in step.failures] == [("payment", "disputed")]
+    [failure] = step.failures
+    assert isinstance(failure, Failure)
+    assert (failure.step, failure.error) == ("payment", "disputed")
     assert step.row is not None
     assert step.row.saga.status == "COMPENSATION_FAILED"
 

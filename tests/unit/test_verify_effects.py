@@ -7,6 +7,7 @@ import pytest
 
 from app.verify.effects import check, check_stock
 from app.verify.model import INVENTORY, PAYMENTS, SHIPPING, Case, Effect, Stock
+from app.verify.topics import settled_by
 from tests.unit.verify_orders import cancelled, charge, compensated, confirmed, effect, event, orchestrated
 
 
@@ -39,6 +40,36 @@ def test_a_capture_left_on_a_cancelled_order_is_found() -> None:
     case = compensated()
     case.charges[0] = changed(case.charges[0], state="captured", standing=True)
     assert kinds(case) == {"money", "hold-ledger", "capture-ledger"}
+
+
+@pytest.mark.parametrize(
+    ("field", "step", "kinds_found"),
+    [
+        ("charges", "payment", {"money", "payment-ledger"}),
+        ("reservations", "stock", {"reserved", "reservation-ledger"}),
+        ("deliveries", "delivery", {"delivery", "delivery-ledger"}),
+    ],
+)
+def test_what_is_left_of_a_step_is_a_difference_unless_an_operator_has_settled_it(
+    field: str, step: str, kinds_found: set[str]
+) -> None:
+    case = cancelled()
+    effects = getattr(case, field)
+    effects[0] = changed(effects[0], state="charged", standing=True)
+    case.settled = {"another"}
+    assert kinds(case) == kinds_found
+    case.settled = {step}
+    assert kinds(case) == set()
+
+
+def test_only_a_skipped_or_resolved_step_is_settled() -> None:
+    def command(kind: str, **payload: str) -> set[str]:
+        return settled_by(event("order-1", 1, kind, **payload))
+
+    assert command("SkipStep", step="stock") == command("ResolveStep", step="stock") == {"stock"}
+    assert command("RetryStep", step="stock") == set()
+    assert command("SettleRefund", action="skip") == command("SettleRefund", action="resolve") == {"payment"}
+    assert command("SettleRefund", action="retry") == command("ReleasePayment") == set()
 
 
 def test_an_order_without_an_outcome_is_found() -> None:

@@ -1,0 +1,56 @@
+"""What workers serve of sagas to the API: instances whole, since the API decides with them what an operator may do."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from app.domain.orchestrated import OrchestrationRow
+from app.domain.payments import PaymentRow
+from app.streaming.reader import Reader
+from app.web.views import Params, View, order_id_of
+
+SAGAS, PAYMENTS = "sagas", "payments"
+MOST = 1_000  # of a partition
+
+
+def _instance(_: Params, rows: Sequence[OrchestrationRow]) -> dict[str, Any] | None:
+    return {"instance": rows[0].saga} if rows else None
+
+
+SAGA = View(
+    name="saga",
+    summary="Where the saga of an order stands",
+    path="/views/sagas/{order_id}",
+    forms={"order_id": order_id_of},
+    table=SAGAS,
+    partition_key=lambda params: params["order_id"],
+    row_key=lambda params: (params["order_id"],),
+    render=_instance,
+)
+
+
+async def in_state(reader: Reader, partition: int, query: Mapping[str, str]) -> bytes:
+    """The instances of a partition in the state that the query names."""
+
+    def keep(row: OrchestrationRow) -> bool:
+        return row.saga.status == query.get("state")
+
+    return msgspec.json.encode([row.saga for _, row in await reader.select(SAGAS, partition, keep, MOST)])
+
+
+async def with_refused_refunds(reader: Reader, partition: int, _: Mapping[str, str]) -> bytes:
+    """The ids of choreographed orders of a partition whose refunds wait for an operator."""
+
+    def keep(row: PaymentRow) -> bool:
+        return bool(row.refused)
+
+    return msgspec.json.encode([key.decode() for key, _ in await reader.select(PAYMENTS, partition, keep, MOST)])
+
+
+Select: TypeAlias = Callable[[Reader, int, Mapping[str, str]], Awaitable[bytes]]
+# the path before the partition, by the table that a topology must have to serve it
+LISTS: dict[str, tuple[str, Select]] = {
+    SAGAS: ("/sagas", in_state),
+    PAYMENTS: ("/refused-refunds", with_refused_refunds),
+}

@@ -1,0 +1,29 @@
+"""A choreographed order whose provider never answers is flagged at its deadline, once."""
+
+from uuid import uuid4
+
+import msgspec
+
+from app.alerts.topic import ALERTS
+from app.serde.topics import ORDERS_EVENTS
+from tests.e2e.whole_system import ORDER_DEADLINE_S, WholeSystem
+from tests.engine.log import until
+
+SOON_S = 60.0
+
+
+def test_an_order_whose_provider_never_answers_is_flagged_within_a_second_of_its_deadline_once(
+    faulty: WholeSystem,
+) -> None:
+    order_id = str(uuid4())
+    faulty.plant(faulty.settings.provider, "timeout", match={"order_id": order_id})
+    faulty.place(order_id)
+    until(lambda: faulty.receiver.about(order_id), SOON_S, "the receiver has taken the alert")
+    [alert] = faulty.receiver.about(order_id)
+    assert (alert["name"], alert["details"]) == ("order.overdue", {"waits_for": "PaymentCompleted"})
+    created = faulty.events(ORDERS_EVENTS, order_id)[0]
+    late_s = (alert["raised_at"] - created.occurred_at) / 1e6 - ORDER_DEADLINE_S
+    assert 0 <= late_s < 1
+    assert faulty.wait_for(order_id, "cancelled")["reason"] == "payment failed: unavailable"
+    [record] = faulty.records(ALERTS, alert["id"])
+    assert msgspec.json.decode(record.value())["cause"] == {"saga": "choreography", "saga_id": order_id}

@@ -1,0 +1,124 @@
+"""Where a choreographed order stands is told from its events, in the words of a saga."""
+
+from typing import Any
+
+import pytest
+
+from app.domain.events import (
+    DeliveryCancelled,
+    DeliveryRejected,
+    DeliveryScheduled,
+    Event,
+    ItemAdded,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    PaymentCompleted,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentReleaseRefused,
+    StockRejected,
+    StockReleased,
+    StockReserved,
+)
+from app.domain.requests import SettleRefund
+from app.inbox import choreographed
+from app.sagas.instance import Instance, Operate
+from app.sagas.operations import NotFailedError, UnknownStepError
+from tests.unit.order_events import NOW, event
+
+DEADLINE_US = 300_000_000
+
+
+def told(*kinds: tuple[type[Event], dict[str, Any]] | type[Event]) -> Instance:
+    """The saga of an order after these events, a second apart."""
+    events: list[Event] = []
+    for number, one in enumerate((OrderCreated, *kinds), start=1):
+        kind, fields = (one[0], dict(one[1])) if isinstance(one, tuple) else (one, {})
+        events.append(event(kind, fields.pop("version", 1), occurred_at=NOW + number * 1_000_000, **fields))
+    return choreographed.saga(events, DEADLINE_US)
+
+
+def states(instance: Instance) -> list[tuple[str, str]]:
+    return [(step.do.state, step.undo.state) for step in instance.steps[1:4]]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "status", "expected"),
+    [
+        ([], "RUNNING", [("asked", "idle"), ("idle", "idle"), ("idle", "idle")]),
+        ([PaymentCompleted], "RUNNING", [("done", "idle"), ("asked", "idle"), ("idle", "idle")]),
+        (
+            [PaymentCompleted, StockReserved, DeliveryScheduled, OrderConfirmed],
+            "COMPLETED",
+            [("done", "idle"), ("done", "idle"), ("done", "idle")],
+        ),
+        ([PaymentFailed], "COMPENSATING", [("refused", "idle"), ("idle", "idle"), ("idle", "idle")]),
+        (
+            [PaymentCompleted, StockRejected, OrderCancelled],
+            "COMPENSATING",
+            [("done", "asked"), ("refused", "idle"), ("idle", "idle")],
+        ),
+        (
+            [PaymentCompleted, StockReserved, DeliveryRejected, OrderCancelled, StockReleased, PaymentRefunded],
+            "COMPENSATED",
+            [("done", "done"), ("done", "done"), ("refused", "idle")],
+        ),
+        (
+            [PaymentCompleted, StockReserved, DeliveryScheduled, OrderCancelled, PaymentReleaseRefused],
+            "COMPENSATION_FAILED",
+            [("done", "failed"), ("done", "asked"), ("done", "asked")],
+        ),
+    ],
+)
+def test_each_service_is_a_step_and_what_it_undid_its_compensation(
+    kinds: list[type[Event]], status: str, expected: list[tuple[str, str]]
+) -> None:
+    instance = told(*kinds)
+    assert (instance.status, states(instance)) == (status, expected)
+
+
+def test_a_step_waits_for_every_version_and_the_delivery_for_the_first_alone() -> None:
+    instance = told((ItemAdded, {"version": 2}), PaymentCompleted, StockReserved, DeliveryScheduled)
+    assert [step.do.state for step in instance.steps[1:4]] == ["asked", "asked", "done"]
+
+
+def test_an_order_without_an_outcome_has_its_deadline_and_one_with_an_outcome_has_none() -> None:
+    assert told().deadline == NOW + 1_000_000 + DEADLINE_US
+    assert told(OrderCancelled).deadline == 0
+
+
+FAILED = (PaymentCompleted, OrderCancelled, DeliveryCancelled, (PaymentReleaseRefused, {"reason": "disputed"}))
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "status"),
+    [
+        ("retry", "asked", "COMPENSATING"),
+        ("skip", "skipped", "COMPENSATED"),
+        ("resolve", "resolved", "COMPENSATED"),
+    ],
+)
+def test_what_an_operator_did_about_a_refused_refund_is_where_it_stands(action: str, state: str, status: str) -> None:
+    instance = told(*FAILED, (SettleRefund, {"action": action}))
+    assert (instance.status, instance.steps[1].undo.state) == (status, state)
+    assert [(one.action, one.operator) for one in instance.operations] == [(action, "ada")]
+
+
+def test_a_refund_that_is_refused_again_waits_again_and_one_that_is_made_ends_it() -> None:
+    retried = (*FAILED, (SettleRefund, {"action": "retry"}))
+    assert told(*retried, PaymentReleaseRefused).status == "COMPENSATION_FAILED"
+    assert told(*retried, PaymentRefunded).status == "COMPENSATED"
+
+
+def operate(step: str) -> Operate:
+    return Operate(id="1", action="skip", step=step, operator="ada", reason="why")
+
+
+def test_only_a_refund_that_was_refused_takes_an_operators_command() -> None:
+    choreographed.check(told(*FAILED), operate("payment"))
+    for instance, step in ((told(*FAILED), "stock"), (told(PaymentCompleted), "payment")):
+        with pytest.raises(NotFailedError, match="has not failed"):
+            choreographed.check(instance, operate(step))
+    with pytest.raises(UnknownStepError, match="no step tea; it has order, payment, stock, delivery, confirm"):
+        choreographed.check(told(), operate("tea"))
