@@ -18,6 +18,10 @@ from app.serde.cloudevents import headers
 APPEND = "select outcome, version from append_batch(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)"
 
 
+# less than Kafka takes in a record by default, by what key and headers need
+MAX_EVENT_BYTES = 1_000_000
+
+
 class EventRow(msgspec.Struct, frozen=True, gc=False):
     """An event as it is stored: its value, and what its headers cannot be derived from otherwise."""
 
@@ -38,10 +42,21 @@ class Command(msgspec.Struct, frozen=True, eq=False):
     rows: Sequence[EventRow]
     outcome: "asyncio.Future[Appended]"
 
+    @property
+    def size(self) -> int:
+        """Bytes that it brings into a statement, about."""
+        return sum([len(row.payload) for row in self.rows])
+
 
 def event_row(event: Event, encode: Callable[[Event], bytes]) -> EventRow:
+    """The row of an event; an `AppendFailedError` for one that no relay could publish."""
+    payload = encode(event)
+    if len(payload) > MAX_EVENT_BYTES:
+        raise AppendFailedError(
+            f"event {event.event_id} has {len(payload)} bytes, over the limit of {MAX_EVENT_BYTES}; split the command"
+        )
     named = dict(headers(event))
-    return EventRow(UUID(event.event_id), named["ce_type"], encode(event), named["ce_time"], named["traceparent"])
+    return EventRow(UUID(event.event_id), named["ce_type"], payload, named["ce_time"], named["traceparent"])
 
 
 def parameters(commands: Sequence[Command]) -> tuple[object, ...]:

@@ -21,7 +21,9 @@ from app.observability.metrics import APPEND_BATCH, APPEND_SECONDS
 
 # larger ones gain little: while one statement runs, the next one is put together
 MAX_BATCH = 32
+MAX_BATCH_BYTES = 4_000_000
 MAX_WAITING = 10_000
+MAX_WAITING_BYTES = 64_000_000
 
 
 class GroupCommit:
@@ -32,7 +34,7 @@ class GroupCommit:
         self._ready: asyncio.Queue[Command] = asyncio.Queue()
         # of each order with a command in flight or ready: those behind it
         self._behind: dict[UUID, deque[Command]] = {}
-        self._waiting = 0
+        self._waiting = self._waiting_bytes = 0
         self._flushers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -40,9 +42,10 @@ class GroupCommit:
 
     def submit(self, command: Command) -> None:
         """Takes the command in; its `outcome` will be set. `StoreBusyError` when too many wait."""
-        if self._waiting >= MAX_WAITING:
-            raise StoreBusyError(f"{MAX_WAITING} commands wait already; send this one again after a moment")
+        if self._waiting >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
+            raise StoreBusyError(f"{self._waiting} commands wait already; send this one again after a moment")
         self._waiting += 1
+        self._waiting_bytes += command.size
         behind = self._behind.get(command.stream)
         if behind is None:
             self._behind[command.stream] = deque()
@@ -61,8 +64,10 @@ class GroupCommit:
     async def _flush(self, session: Session) -> None:
         while True:
             taken = [await self._ready.get()]
-            while len(taken) < MAX_BATCH and not self._ready.empty():
+            room = MAX_BATCH_BYTES - taken[0].size
+            while len(taken) < MAX_BATCH and room > 0 and not self._ready.empty():
                 taken.append(self._ready.get_nowait())
+                room -= taken[-1].size
             # a caller who no longer waits has seen its command fail: do not append it behind his back
             batch = sorted((command for command in taken if not command.outcome.done()), key=lambda c: c.stream)
             if batch:
@@ -89,6 +94,7 @@ class GroupCommit:
 
     def _release(self, command: Command) -> None:
         self._waiting -= 1
+        self._waiting_bytes -= command.size
         behind = self._behind[command.stream]
         if behind:
             self._ready.put_nowait(behind.popleft())

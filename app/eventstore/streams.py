@@ -8,6 +8,7 @@ from app.eventstore.port import AppendFailedError, CommandReusedError
 
 # of PostgreSQL's integer
 MAX_VERSION = 2**31 - 1
+MAX_EVENTS = 1_000
 
 
 def stream_of(order_id: str) -> UUID | None:
@@ -26,6 +27,8 @@ def check_append(order_id: str, expected: int, events: Sequence[Event]) -> UUID:
         raise AppendFailedError(f"order id {order_id!r} is not a UUID in its lower-case form; mend the command")
     if not events:
         raise AppendFailedError(f"a command without events for {order_id} has nothing to append; do not send it")
+    if len(events) > MAX_EVENTS:
+        raise AppendFailedError(f"a command of {len(events)} events is over the limit of {MAX_EVENTS}; split it")
     if not 0 <= expected <= MAX_VERSION - len(events):
         raise AppendFailedError(f"version {expected} of {order_id} is out of range; read the order again")
     for version, event in enumerate(events, expected + 1):

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from app.deadletters.errors import DeadLetterError
 from app.domain.limits import OrderRefusedError
 from app.errors import ConcurrencyError, TransientError
-from app.eventstore.port import CommandReusedError
+from app.eventstore.port import CommandReusedError, StoreBusyError
 from app.inbox.audit import OperationReusedError
 from app.observability.log import logger
 from app.sagas.operations import OperationRefusedError
@@ -53,6 +53,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(error.code, str(error))
         case DeadLetterError() | OperationRefusedError():
             return Problem(error.code, str(error))
+        case StoreBusyError():
+            return Problem("BUSY", f"{error}; the same request with the same Idempotency-Key is safe to repeat")
         case TransientError():
             return Problem("UNAVAILABLE", "not now; the same request with the same Idempotency-Key is safe to repeat")
         case _:

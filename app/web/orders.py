@@ -54,7 +54,7 @@ IdempotencyKey = Annotated[
     "/orders",
     status_code=201,
     response_model=OrderBody,
-    responses={201: {"headers": _HEADERS | _REPLAYED | _LOCATION}, **problems(400, 409, 413, 422, 503)},
+    responses={201: {"headers": _HEADERS | _REPLAYED | _LOCATION}, **problems(400, 409, 413, 422, 429, 503)},
 )
 async def create_order(body: NewOrder, commands: Handling, idempotency_key: IdempotencyKey = None) -> Response:
     """Place an order."""
@@ -76,7 +76,7 @@ async def create_order(body: NewOrder, commands: Handling, idempotency_key: Idem
 @router.post(
     "/orders/{order_id}/items",
     response_model=OrderBody,
-    responses={200: {"headers": _HEADERS | _REPLAYED}, **problems(400, 404, 409, 412, 413, 422, 503)},
+    responses={200: {"headers": _HEADERS | _REPLAYED}, **problems(400, 404, 409, 412, 413, 422, 429, 503)},
 )
 async def add_item(
     order_id: UUID,
@@ -94,7 +94,7 @@ async def add_item(
 @router.post(
     "/orders/{order_id}/cancel",
     response_model=OrderBody,
-    responses={200: {"headers": _HEADERS | _REPLAYED}, **problems(400, 404, 409, 412, 413, 422, 503)},
+    responses={200: {"headers": _HEADERS | _REPLAYED}, **problems(400, 404, 409, 412, 413, 422, 429, 503)},
 )
 async def cancel_order(
     order_id: UUID,

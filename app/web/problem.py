@@ -20,6 +20,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "ORDER_ENDED": (409, "The order is confirmed or cancelled"),
     "ORDER_ORCHESTRATED": (409, "The order takes no more items"),
     "ORDER_INVALID": (422, "The order would break a limit"),
+    "BUSY": (429, "More commands wait than the service takes"),
     "UNAVAILABLE": (503, "The service cannot answer now"),
     "NOT_FOUND": (404, "Nothing is at this address"),
     "METHOD_NOT_ALLOWED": (405, "The address does not take this method"),
@@ -57,7 +58,7 @@ class Problem(msgspec.Struct, frozen=True):
     @property
     def headers(self) -> dict[str, str]:
         """Of the answer: those that may succeed later say when."""
-        return {"Retry-After": str(RETRY_AFTER_SECONDS)} if self.status == 503 else {}
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)} if self.status in {429, 503} else {}
 
     def body(self) -> bytes:
         status, title = CODES[self.code]

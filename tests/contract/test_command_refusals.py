@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app.eventstore.port import StoreUnavailableError
+from app.eventstore.port import StoreBusyError, StoreUnavailableError
 from tests.contract.commanding import ITEM, ORDER, Store, placed, problem
 
 pytestmark = pytest.mark.anyio
@@ -145,6 +145,14 @@ async def test_while_the_store_is_away_clients_are_told_when_to_come_back(api: h
         problem(answer, 503, "UNAVAILABLE")
         assert answer.headers["retry-after"] == "1"
     assert (await api.get("/livez")).status_code == 200
+
+
+async def test_a_command_that_the_store_has_no_room_for_may_come_again(api: httpx.AsyncClient, store: Store) -> None:
+    order_id = await placed(api)
+    store.failure = StoreBusyError("10000 commands wait already; send this one again after a moment")
+    answer = await api.post(f"/orders/{order_id}/items", json=ITEM)
+    problem(answer, 429, "BUSY")
+    assert answer.headers["retry-after"] == "1"
 
 
 async def test_an_unforeseen_failure_is_a_problem_and_tells_nothing(api: httpx.AsyncClient, store: Store) -> None:

@@ -106,6 +106,8 @@ def malformed(case: str, order_id: str) -> tuple[str, int, list[Event]]:
     match case:
         case "no events":
             return order_id, 0, []
+        case "too many events":
+            return order_id, 0, history(order_id, 1, 1_001)
         case "negative version":
             return order_id, -1, [added(order_id, 0)]
         case "version out of range":

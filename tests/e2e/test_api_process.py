@@ -3,6 +3,7 @@
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -11,9 +12,14 @@ import pytest
 from app.config import Settings
 from app.embedded.ports import free_ports
 from tests.e2e.commands import Serving, run
+from tests.integration.relaying import until
 
 ITEM = {"sku": "white heart", "quantity": 6, "unit_price_minor": 255}
 ORDER = {"customer_id": "17850", "currency": "GBP", "items": [ITEM]}
+SLOW_APPENDS = """
+create function sleeps() returns trigger language plpgsql as $$ begin perform pg_sleep(3); return null; end $$;
+create trigger sleeps after insert on events execute function sleeps()
+"""
 
 
 @pytest.fixture
@@ -40,6 +46,29 @@ def test_the_process_ends_in_order_when_told_to(api: Serving, number: signal.Sig
     assert api.http.post("/orders", json=ORDER).status_code == 201
     assert api.end(number) == 0
     assert "Traceback" not in api.log.read_text()
+
+
+def test_commands_under_way_are_answered_before_the_process_ends(api: Serving, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(SLOW_APPENDS)
+    with ThreadPoolExecutor(2) as clients:
+        first = clients.submit(api.http.post, "/orders", json=ORDER)
+        until(lambda: appending(database) == 1)
+        second = clients.submit(api.http.post, "/orders", json=ORDER)
+        until(lambda: appending(database) == 2)
+        api.process.send_signal(signal.SIGTERM)
+        assert (first.result().status_code, second.result().status_code) == (201, 201)
+    assert api.end() == 0
+    with psycopg.connect(database) as connection:
+        assert connection.execute("select count(*) from events").fetchone() == (2,)
+
+
+def appending(database: str) -> int:
+    """How many appends are under way."""
+    with psycopg.connect(database) as connection:
+        asked = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+        (count,) = connection.execute(asked).fetchone() or (0,)
+        return int(count)
 
 
 def test_lost_connections_to_the_database_are_made_again(api: Serving, database: str) -> None:

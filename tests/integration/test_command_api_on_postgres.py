@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
+from itertools import islice
 from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
 
+from app.eventstore import group_commit
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
@@ -118,6 +120,22 @@ async def test_what_one_process_wrote_the_other_reads(apis: list[httpx.AsyncClie
     cancelled = await one.post(f"/orders/{order_id}/cancel", json={"reason": "zu spät ☕"})
     read = await other.get(f"/orders/{order_id}")
     assert (read.content, read.headers["etag"]) == (cancelled.content, '"2"')
+
+
+async def test_what_comes_beyond_a_full_queue_is_told_to_come_again_and_the_others_are_taken(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MAX_WAITING", 5)
+    async with AsyncExitStack() as stack:
+        api = await opened(stack, database)
+        with psycopg.connect(database) as holder:
+            holder.execute("lock table events in access exclusive mode")
+            commands = [asyncio.create_task(api.post("/orders", json=ORDER)) for _ in range(8)]
+            turned_away = [await done for done in islice(asyncio.as_completed(commands), 3)]
+        assert {(answer.status_code, answer.headers["retry-after"]) for answer in turned_away} == {(429, "1")}
+        answers = await asyncio.gather(*commands)
+    assert [answer.status_code for answer in answers].count(201) == 5
+    assert len(stored(database)) == 5
 
 
 async def test_without_a_database_the_api_is_alive_and_not_ready() -> None:

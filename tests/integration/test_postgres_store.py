@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
 
+from app.domain.events import Item
 from app.embedded.ports import free_ports
 from app.errors import ConcurrencyError
 from app.eventstore import group_commit
@@ -140,6 +142,38 @@ async def test_more_commands_than_may_wait_are_turned_away(database: str, monkey
     async with closed:
         assert await asyncio.gather(*waiting) == [Appended(1, replayed=False)] * 3
         assert await append_new(closed, str(uuid4())) == Appended(1, replayed=False)
+
+
+async def test_commands_of_more_bytes_than_may_wait_are_turned_away(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MAX_WAITING_BYTES", 1)
+    closed = PostgresEventStore(database, CODEC)  # not entered: nobody takes the commands
+    waiting = asyncio.create_task(append_new(closed, str(uuid4())))
+    await asyncio.sleep(0)
+    with pytest.raises(StoreBusyError):
+        await append_new(closed, str(uuid4()))
+    async with closed:
+        assert await waiting == Appended(1, replayed=False)
+
+
+async def test_large_commands_go_out_in_more_statements_than_small_ones(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MAX_BATCH_BYTES", 1)
+    orders = [str(uuid4()) for _ in range(20)]
+    async with PostgresEventStore(database, CODEC) as store:
+        await asyncio.gather(*[append_new(store, order) for order in orders])
+    assert ask(database, "select count(distinct xid::text) from outbox") == len(orders)
+
+
+async def test_an_event_too_large_to_be_published_is_refused_before_it_is_stored(store: PostgresEventStore) -> None:
+    order_id = str(uuid4())
+    items = tuple(Item(sku=f"{'x' * 200} {number}", quantity=1, unit_price_minor=1) for number in range(8_000))
+    large = msgspec.structs.replace(created(order_id), items=items)
+    with pytest.raises(AppendFailedError, match="1000000"):
+        await store.append(order_id, 0, [large], command_id=uuid4())
+    assert await store.read(order_id) == []
 
 
 async def test_a_command_whose_caller_has_gone_is_not_appended(database: str) -> None:
