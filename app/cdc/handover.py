@@ -61,6 +61,8 @@ class Handover:
         slot = database.slot_of(self._connection, self._capture.name)
         if slot is None or slot.lost:
             raise NotReadyError("there is no slot to capture from; run `orderflow cdc up` first")
+        if blocked := publishing.blocked(self._connection):
+            raise NotReadyError(f"{blocked} orders are blocked; `orderflow outbox blocked` tells why, mend that first")
         self._say("trying the connector")
         self._capture.resume()
         # it would publish what is behind the marker before the relay has published what is below

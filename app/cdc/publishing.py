@@ -12,8 +12,7 @@ from typing import Final, Literal, LiteralString
 import msgspec
 
 from app.errors import TransientError
-from app.eventstore.outbox import Connection
-from app.eventstore.postgres import NOTIFY
+from app.eventstore.outbox import NOTIFY, Connection
 
 State = Literal["relay", "to_cdc", "cdc", "to_relay"]
 
@@ -44,13 +43,15 @@ SETTLE_CDC: LiteralString = "update publishing set state = 'cdc'"
 SETTLE_RELAY: LiteralString = """
 update publishing set state = 'relay', relay_from = marker, relay_until = '18446744073709551615'
 """
+# an order that is blocked has events that are the relay's
 LEFT: LiteralString = """
-select count(*) from publishing mine, relay_position p where exists (
+select (select count(*) from outbox_blocked) + count(*) from publishing mine, relay_position p where exists (
     select from outbox o
     where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
         and outbox_shard(o.aggregateid, (select count(*)::int from relay_position)) = p.shard
 )
 """
+BLOCKED: LiteralString = "select count(*) from outbox_blocked"
 
 
 class HandoverRunsError(TransientError):
@@ -115,6 +116,12 @@ def settle_relay(connection: Connection) -> None:
 
 
 def left_to_relay(connection: Connection) -> int:
-    """How many shards the relay has not published up to its end."""
-    (shards,) = connection.execute(LEFT).fetchone() or (0,)
-    return int(shards)
+    """How many shards the relay has not published up to its end, and how many orders wait behind what Kafka refuses."""
+    (left,) = connection.execute(LEFT).fetchone() or (0,)
+    return int(left)
+
+
+def blocked(connection: Connection) -> int:
+    """How many orders wait behind an event that Kafka refuses."""
+    (count,) = connection.execute(BLOCKED).fetchone() or (0,)
+    return int(count)

@@ -3,7 +3,8 @@
 import psycopg
 
 from app.eventstore.session import conninfo
-from app.observability.metrics import RELAY_BACKLOG, RELAY_LAG
+from app.eventstore.watermark import holder
+from app.observability.metrics import RELAY_BACKLOG, RELAY_LAG, RELAY_WATERMARK
 
 MOST_ROWS = 100_000
 
@@ -29,5 +30,9 @@ def measure(dsn: str) -> None:
             for shard, waiting, oldest_s in connection.execute(BACKLOG, (MOST_ROWS,)):
                 RELAY_BACKLOG.labels(shard).set(waiting)
                 RELAY_LAG.labels(shard).set(float(oldest_s))
+            oldest = holder(connection)
+            RELAY_WATERMARK.clear()
+            if oldest is not None:
+                RELAY_WATERMARK.labels(oldest.pid).set(oldest.age_s)
     except psycopg.Error:
         return

@@ -1,11 +1,14 @@
 """Reads the outbox in the order of publication: by (xid, seq), and never past a transaction that may still add rows."""
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, LiteralString, NamedTuple, TypeAlias
 
 import msgspec
 import psycopg
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+# the relay listens
+NOTIFY: LiteralString = "notify outbox"
 
 # what a session needs so that its prepared plans stay walks along the index, however small the tables were at first
 INDEX_WALK = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
@@ -28,18 +31,37 @@ where (xid, seq) > ((select xid from mine), (select seq from mine)) and xid < (s
 order by outbox.xid, outbox.seq
 limit %s
 """
+# of one aggregate: behind its mark, up to the position of the shard
+READ_ONE = """
+select
+    id::text, aggregatetype, aggregateid::text, type, payload, ce_time, traceparent, xid::text, seq, true as settled
+from outbox
+where aggregateid = %s and (xid, seq) > (%s::xid8, %s) and (xid, seq) <= (%s::xid8, %s)
+order by outbox.xid, outbox.seq
+limit %s
+"""
 COPY = "update relay_position set xid = %s::xid8, seq = %s, published = %s, saved_at = now() where shard = %s"
 COPIED = "select xid::text, seq, published from relay_position where shard = %s"
 SHARDS = "select count(*) from relay_position"
 AHEAD = "select %s::xid8 >= pg_snapshot_xmax(pg_current_snapshot())"
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """Up to where the rows of a blocked aggregate are published."""
+
+    aggregateid: str
+    xid: str
+    seq: int
+
+
 class Position(msgspec.Struct, frozen=True):
-    """Up to where a shard is published, and how many events that were."""
+    """Up to where a shard is published, and how many events that were; `released` when the last ones were some that had
+    been left behind."""
 
     xid: str
     seq: int
     published: int
+    released: Mark | None = None
 
 
 class OutboxRow(NamedTuple):
@@ -88,6 +110,12 @@ class OutboxShard:
         rows = [OutboxRow._make(row) for row in self._cursor]
         held = bool(rows) and not rows[-1].settled
         return [row for row in rows if row.settled] if held else rows, held
+
+    def left_behind(self, mark: Mark, position: Position, limit: int) -> list[OutboxRow]:
+        """The next rows of a blocked aggregate that the shard has passed."""
+        between = (mark.xid, mark.seq, position.xid, position.seq)
+        self._cursor.execute(READ_ONE, (mark.aggregateid, *between, limit), prepare=True)
+        return [OutboxRow._make(row) for row in self._cursor]
 
     def is_behind(self, position: Position) -> bool:
         """Whether the database has not yet come to where the position says it was."""

@@ -13,14 +13,14 @@ import psycopg
 from app.domain.events import Event
 from app.eventstore.batch import Command, event_row, failure
 from app.eventstore.group_commit import GroupCommit
+from app.eventstore.outbox import NOTIFY
 from app.eventstore.port import Appended, StoreUnavailableError
 from app.eventstore.session import Rows, Session
 from app.eventstore.streams import check_append, command_reused, stream_of
 
 READ = "select payload from events where order_id = %b and version >= %b order by version"
 RECORDED = "select order_id, version, fingerprint from idempotency where command_id = %b"
-# the relay listens; a notification inside an append would make the commits wait for each other
-NOTIFY = "notify outbox"
+# a notification of the relay inside an append would make the commits wait for each other
 NOTIFY_PAUSE_S = 0.001
 
 # two statements on their way: one is committed while the next is put together

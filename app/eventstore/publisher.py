@@ -3,17 +3,40 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from app.errors import SetupError, TransientError
-from app.eventstore.outbox import OutboxRow, Position
+from app.errors import PermanentError, SetupError, TransientError
+from app.eventstore.outbox import Mark, OutboxRow, Position
 
 REQUEST_S = 4.0
 HANG_S = 3 * REQUEST_S
+# how often to wait for room in the producer's queue
+FLUSHES = 3
 # what a relay that died in the middle may keep readers waiting, when no other takes over
 TRANSACTION_MS = 10_000
 MESSAGE_BYTES = 1_200_000
+
+
+# what Kafka says of records that it will not take, as they are
+REFUSALS = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_MSG,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_EXCEPTION,
+}
+
+
+class RowRefusedError(PermanentError):
+    """Kafka does not take a row; nothing was published. `row` is that one; None: it is among those of the batch."""
+
+    def __init__(self, why: object, row: OutboxRow | None) -> None:
+        super().__init__(f"Kafka refuses it: {why}; mend its topic, then `orderflow outbox unblock`")
+        self.row = row
 
 
 class PublisherHangsError(TransientError):
@@ -31,27 +54,28 @@ class Publisher:
         # what fails is raised: the library's own lines on stderr would say it hundreds of times
         common = {"bootstrap.servers": kafka, "log_level": 0}
         self._partition = TopicPartition(topic, shard)
+        self._refusals: list[KafkaError] = []
+        self._found: set[str] = set()
         self._offsets = Consumer(
             common | {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}
         )
-        self._producer = Producer(
-            common
-            | {
-                "transactional.id": f"{group}-{shard}",
-                "transaction.timeout.ms": TRANSACTION_MS,
-                "message.max.bytes": MESSAGE_BYTES,
-                # as every other producer of the system: keys are co-partitioned
-                "partitioner": "murmur2_random",
-                "compression.type": "lz4",
-                "linger.ms": 1,
-                "batch.size": 262_144,
-                # the commit says whether all were delivered
-                "delivery.report.only.error": True,
-                # the default, 100, would be the p99 of a transaction
-                "retry.backoff.ms": 5,
-                "retry.backoff.max.ms": 20,
-            }
-        )
+        self._settings = common | {
+            "transactional.id": f"{group}-{shard}",
+            "transaction.timeout.ms": TRANSACTION_MS,
+            "message.max.bytes": MESSAGE_BYTES,
+            # as every other producer of the system: keys are co-partitioned
+            "partitioner": "murmur2_random",
+            "compression.type": "lz4",
+            "linger.ms": 1,
+            "batch.size": 262_144,
+            # the commit says whether all were delivered
+            "delivery.report.only.error": True,
+            "on_delivery": partial(_note_refusal, self._refusals),
+            # the default, 100, would be the p99 of a transaction
+            "retry.backoff.ms": 5,
+            "retry.backoff.max.ms": 20,
+        }
+        self._producer = Producer(self._settings)
 
     def begin_ownership(self) -> Position | None:
         """Up to where the shard is published, whoever did it; None when Kafka does not know (any more)."""
@@ -65,30 +89,70 @@ class Publisher:
         (committed,) = self._offsets.committed([self._partition], REQUEST_S)
         if committed.offset < 0:
             return None
-        xid, seq = committed.metadata.split(",")
-        return Position(xid, int(seq), committed.offset)
+        return _position(committed)
 
     def publish(self, rows: Sequence[OutboxRow], position: Position) -> None:
-        """Rows and position, both or neither."""
-        self._producer.begin_transaction()
+        """Rows and position, both or neither.
+
+        Neither after a `RowRefusedError`. This can be used on, by who is the owner still: ask PostgreSQL first, since
+        it has fenced all others again.
+        """
         for row in rows:
-            self._produce(row)
+            if row.aggregatetype not in self._found:
+                self._find_topic(row)
+        self._refusals.clear()
+        self._producer.begin_transaction()
         # the offset counts what was published; the position itself goes along as its metadata
         where = TopicPartition(
-            self._partition.topic, self._partition.partition, position.published, f"{position.xid},{position.seq}"
+            self._partition.topic, self._partition.partition, position.published, _metadata(position)
         )
-        _within(HANG_S, lambda: self._finish(where))
+        try:
+            for row in rows:
+                self._produce(row)
+            _within(HANG_S, lambda: self._finish(where))
+        except RowRefusedError:
+            self._begin_again()
+            raise
+        except KafkaException as error:
+            # the delivery reports say more than the error, which is of whatever was called next
+            self._producer.poll(0)
+            if not self._refusals:
+                raise
+            self._begin_again()
+            raise RowRefusedError(self._refusals[0].str(), None) from error
+
+    def _find_topic(self, row: OutboxRow) -> None:
+        """Kafka would be asked for a topic that it lacks for as long as the limit of a delivery."""
+        found = self._offsets.list_topics(row.topic, REQUEST_S).topics[row.topic]
+        if found.error is not None and found.error.code() in REFUSALS:
+            raise RowRefusedError(f"{row.topic}: {found.error.str()}", row)
+        if found.error is not None:
+            raise KafkaException(found.error)
+        self._found.add(row.aggregatetype)
+
+    def _begin_again(self) -> None:
+        """After an abort, librdkafka would go on behind the sequence numbers of what was refused. This aborts too."""
+        refused, self._producer = self._producer, Producer(self._settings)
+        threading.Thread(target=refused.purge, name="publisher-purge", daemon=True).start()
+        self._producer.init_transactions(REQUEST_S)
 
     def _finish(self, where: TopicPartition) -> None:
         self._producer.send_offsets_to_transaction([where], self._offsets.consumer_group_metadata(), REQUEST_S)
         self._commit()
 
     def _produce(self, row: OutboxRow) -> None:
-        try:
-            self._producer.produce(row.topic, row.payload, row.aggregateid, headers=row.headers())
-        except BufferError:
-            self._producer.flush(REQUEST_S)
-            self._producer.produce(row.topic, row.payload, row.aggregateid, headers=row.headers())
+        for _ in range(FLUSHES):
+            try:
+                self._producer.produce(row.topic, row.payload, row.aggregateid, headers=row.headers())
+            except BufferError:
+                self._producer.flush(REQUEST_S)
+            except KafkaException as error:
+                if error.args[0].code() not in REFUSALS:
+                    raise
+                raise RowRefusedError(error.args[0].str(), row) from error
+            else:
+                return
+        raise PublisherHangsError(f"Kafka takes nothing since {FLUSHES * REQUEST_S:.0f} s; a new publisher will try")
 
     def _commit(self) -> None:
         until = time.monotonic() + REQUEST_S
@@ -108,6 +172,24 @@ class Publisher:
     def _let_go(self) -> None:
         self._producer.purge()
         self._offsets.close()
+
+
+def _note_refusal(refusals: list[KafkaError], error: KafkaError, _: Message) -> None:
+    if error.code() in REFUSALS:
+        refusals.append(error)
+
+
+def _metadata(position: Position) -> str:
+    parts: list[object] = [position.xid, position.seq]
+    if (released := position.released) is not None:
+        parts += [released.aggregateid, released.xid, released.seq]
+    return ",".join(map(str, parts))
+
+
+def _position(committed: TopicPartition) -> Position:
+    xid, seq, *of_released = committed.metadata.split(",")
+    released = Mark(of_released[0], of_released[1], int(of_released[2])) if of_released else None
+    return Position(xid, int(seq), committed.offset, released)
 
 
 def _within(limit_s: float, call: Callable[[], None]) -> None:

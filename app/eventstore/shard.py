@@ -13,13 +13,14 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from app.errors import SetupError
-from app.eventstore.outbox import INDEX_WALK, OutboxRow, OutboxShard, Position
+from app.eventstore.blocked import BlockedAggregates
+from app.eventstore.outbox import INDEX_WALK, OutboxShard
 from app.eventstore.publisher import Publisher, PublisherHangsError
 from app.eventstore.session import conninfo
+from app.eventstore.tail import Tail
+from app.eventstore.watermark import Watch
 from app.observability.log import logger
-from app.observability.metrics import RELAYED
 
-BATCH_ROWS: Final = 5_000
 # how long to wait for a notification before looking anyway: two shards then ask once a second
 IDLE_S: Final = 2.0
 # rows held back by a transaction in progress: its end is not notified, so look again soon, then less often
@@ -93,22 +94,20 @@ class ShardRelay:
         outbox.copy(position)
         self.trouble = ""
         self._log.info("relay.owned", xid=position.xid, seq=position.seq, published=position.published)
-        published, held_s = RELAYED.labels(self._shard), HELD_FIRST_S
+        blocked = BlockedAggregates(connection, self._shard)
+        blocked.begin(position.released)
+        tail, held_s = Tail(outbox, blocked, publisher, position, self._shard), HELD_FIRST_S
+        watch = Watch(connection, self._shard)
         while not stop.is_set():
-            rows, held = outbox.read(position, BATCH_ROWS)
-            if rows:
-                position = _after(rows, position)
-                publisher.publish(rows, position)
-                outbox.copy(position)
-                published.inc(len(rows))
+            before = tail.position
+            more, held = tail.turn()
+            moved = tail.position != before
+            self.trouble = watch.trouble(held=held and not moved)
+            if moved:
                 self._pause_s, held_s = RETRY_FIRST_S, HELD_FIRST_S
-            if len(rows) < BATCH_ROWS:
-                _wait(connection, held_s if held else IDLE_S)
+            if not more:
+                _wait(connection, held_s if held else IDLE_S / 2 if blocked else IDLE_S)
                 held_s = min(held_s * 2, HELD_MOST_S)
-
-
-def _after(rows: list[OutboxRow], position: Position) -> Position:
-    return Position(rows[-1].xid, rows[-1].seq, position.published + len(rows))
 
 
 def _wait(connection: psycopg.Connection, seconds: float) -> None:

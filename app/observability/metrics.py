@@ -22,6 +22,12 @@ APPEND_SECONDS = Histogram("orderflow_append_seconds", "Time of one append state
 RELAYED = Counter("orderflow_relay_events_total", "Events published from the outbox.", ("shard",))
 RELAY_LAG = Gauge("orderflow_relay_lag_seconds", "Age of the oldest outbox row not yet published.", ("shard",))
 RELAY_BACKLOG = Gauge("orderflow_relay_backlog_rows", "Outbox rows not yet published, 100,000 at most.", ("shard",))
+RELAY_WATERMARK = Gauge(
+    "orderflow_relay_watermark_age_seconds",
+    "Age of the oldest transaction that writes, which the relay waits for.",
+    ("pid",),
+)
+RELAY_BLOCKED = Gauge("orderflow_relay_blocked_aggregates", "Aggregates that wait behind a refused row.", ("shard",))
 
 # tasks
 RECORDS = Counter("orderflow_task_records_total", "Records taken, again after a reset.", ("group", "topic"))

@@ -77,7 +77,7 @@ class _Check:
         decoder = Decoder()
         self._cases = await self._database.cases(decoder)
         await asyncio.to_thread(self._letters.read, self._kafka)
-        events = Events(decoder, self._cases, self._letters)
+        events = Events(decoder, self._cases, self._letters, await self._database.void())
         self._found += await asyncio.to_thread(events.read, self._kafka)
         provider, carrier = self._settings.provider, self._settings.carrier
         for case_field, held in (

@@ -8,16 +8,18 @@ from psycopg.rows import dict_row
 
 from app.errors import SetupError
 from app.verify.decoding import Decoder
-from app.verify.model import ORDERS, Case, Effect, Event, Stock
+from app.verify.model import ORDERS, Case, Effect, Event, Record, Stock
 
 EVENTS = """
 select order_id::text, version, event_id::text, type, payload as raw from events order by order_id, version
 """
+# those of a blocked aggregate are not counted one by one
 UNPUBLISHED = """
-select count(*) as events from outbox o
+select count(*) + (select count(*) from outbox_blocked) as events from publishing mine, outbox o
 join relay_position p on p.shard = outbox_shard(o.aggregateid, (select count(*)::int from relay_position))
-where (o.xid, o.seq) > (p.xid, p.seq)
+where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
 """
+VOID = """select topic, partition, "offset" from void_records"""
 STOCK = """
 select sku, coalesce(received, 0) as received, coalesce(reserved, 0) as reserved, coalesce(receipts, 0) as receipts
 from warehouse.stock
@@ -52,6 +54,10 @@ class Database:
         """How many events the relay has yet to publish."""
         rows = await self._rows(UNPUBLISHED)
         return int(rows[0]["events"])
+
+    async def void(self) -> set[Record]:
+        """The records that do not count: `orderflow store audit --repair` has made them good."""
+        return {(row["topic"], row["partition"], row["offset"]) for row in await self._rows(VOID)}
 
     async def cases(self, decoder: Decoder) -> dict[str, Case]:
         """A case for each order in the event store, with its stored events."""

@@ -6,6 +6,8 @@ import msgspec
 
 # A decoded event: the fields of its schema, its schema's name as `type` and its bytes as `raw`.
 Event: TypeAlias = dict[str, Any]
+# The place of a record: topic, partition, offset.
+Record: TypeAlias = tuple[str, int, int]
 ORDERS, PAYMENTS, INVENTORY, SHIPPING = "orders.events", "payments.events", "inventory.events", "shipping.events"
 TOPICS = (ORDERS, PAYMENTS, INVENTORY, SHIPPING)
 ANSWERS = (PAYMENTS, INVENTORY, SHIPPING)

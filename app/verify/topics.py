@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from app.verify.decoding import Decoder
 from app.verify.kafka import KafkaReader
-from app.verify.model import ORDERS, TOPICS, Case, Difference, Event
+from app.verify.model import ORDERS, TOPICS, Case, Difference, Event, Record
 from app.verify.quiet import SOURCES, group_of
 
-Record: TypeAlias = tuple[str, int, int]
 OUTCOME = "__orderflow.outcome"
 COMMANDS = ("fulfilment.commands", "payments.commands")
 NOWHERE: Record = ("", -1, -1)
@@ -59,8 +58,9 @@ class Letters:
 class Events:
     """Sorts the records of the events' topics into the cases of their orders."""
 
-    def __init__(self, decoder: Decoder, cases: dict[str, Case], letters: Letters) -> None:
-        self._decoder, self._cases, self._letters = decoder, cases, letters
+    def __init__(self, decoder: Decoder, cases: dict[str, Case], letters: Letters, void: set[Record]) -> None:
+        """Without the records of `void`."""
+        self._decoder, self._cases, self._letters, self._void = decoder, cases, letters, void
         self._stored = set(cases)
 
     def read(self, kafka: KafkaReader) -> list[Difference]:
@@ -68,6 +68,8 @@ class Events:
         found: list[Difference] = []
         for message in kafka.records(TOPICS):
             record = message.topic(), message.partition(), message.offset()
+            if record in self._void:
+                continue
             event = self._event(record, message)
             if event is None:
                 found += self._unread(record)

@@ -17,7 +17,7 @@ from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
 from app.serde.topics import ORDERS_EVENTS
 from tests.chaos.relays import create_topic
-from tests.integration.test_relay import running
+from tests.integration.relaying import running
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,13 @@
 """The relay on real servers: what it publishes, in which order, and from where it goes on."""
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
-from psycopg import sql
 
 from app.domain.events import Event, OrderCancelled, OrderConfirmed
 from app.errors import SetupError
@@ -25,10 +22,9 @@ from tests.chaos.relays import CODEC, until
 from tests.conftest import MakeTopics
 from tests.contract.order_streams import added, created, envelope, history
 from tests.integration.published_topic import PublishedTopic
+from tests.integration.relaying import LIMIT_S, insert_row, publish_to, running
 
 pytestmark = pytest.mark.anyio
-
-LIMIT_S = 30.0
 
 
 @pytest.fixture
@@ -40,9 +36,7 @@ def group(unique: Callable[[str], str]) -> str:
 def topic(database: str, make_topics: MakeTopics, unique: Callable[[str], str]) -> str:
     """The topic to which this database's outbox is published."""
     aggregatetype = unique("orders")
-    with psycopg.connect(database) as connection:
-        default = sql.SQL("alter table outbox alter aggregatetype set default {}")
-        connection.execute(default.format(aggregatetype))
+    publish_to(database, aggregatetype)
     make_topics(f"{aggregatetype}.events")
     return f"{aggregatetype}.events"
 
@@ -56,18 +50,6 @@ async def store(database: str) -> AsyncIterator[EventStore]:
 @pytest.fixture
 def relay(kafka: str, database: str, group: str, topic: str) -> Relay:
     return Relay(database, lambda shard: Publisher(kafka, group, topic, shard))
-
-
-@contextmanager
-def running(relay: Relay) -> Iterator[None]:
-    thread = threading.Thread(target=relay.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        relay.stop()
-        thread.join(LIMIT_S)
-        assert not thread.is_alive()
 
 
 async def append(store: EventStore, events: list[Event]) -> None:
@@ -159,6 +141,23 @@ async def test_an_append_is_waited_for_behind_a_transaction_that_began_before_it
     assert {event.order_id for event in events} == {str(slow), str(quick)}
 
 
+async def test_who_holds_back_the_relay_is_named_until_that_has_ended(
+    kafka: str, topic: str, database: str, postgres: str, relay: Relay, store: EventStore
+) -> None:
+    """A transaction of another database of the server that has written, and stays open."""
+    with running(relay), psycopg.connect(postgres) as other:
+        other.execute("create temporary table written (number int)")
+        await append(store, [created(str(uuid4()))])
+        named = f"process {other.info.backend_pid} "
+        await until(lambda: any(named in trouble for trouble in relay.troubles()))
+        backlog.measure(database)
+        assert f'orderflow_relay_watermark_age_seconds{{pid="{other.info.backend_pid}"}}' in exposition().decode()
+        assert await published(kafka, topic, 0) == []
+        other.rollback()
+        assert len(await published(kafka, topic, 1)) == 1
+        await until(lambda: relay.troubles() == [])
+
+
 async def test_what_was_rolled_back_is_never_published(
     kafka: str, topic: str, database: str, relay: Relay, store: EventStore
 ) -> None:
@@ -206,11 +205,7 @@ def test_a_topic_with_fewer_partitions_than_shards_is_refused(
 
 
 def _insert(connection: psycopg.Connection, order_id: UUID) -> None:
-    connection.execute(
-        "insert into outbox (aggregateid, version, id, type, payload, ce_time, traceparent)"
-        " values (%s, 1, gen_random_uuid(), 'orderflow.orders.OrderCreated', %s, '', '')",
-        (order_id, CODEC.encode(created(str(order_id)))),
-    )
+    insert_row(connection, order_id, 1, CODEC.encode(created(str(order_id))))
 
 
 def _copied(database: str) -> int:

@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from app.config import Settings
 from app.domain import events as e
+from app.serde.cloudevents import headers
 from app.serde.topics import full_name, topic_of
 from app.simulators.carrier import CARRIER
 from app.simulators.faults import Faults
@@ -61,8 +62,8 @@ class SmallSystem:
     def produce(self, records: Iterable[tuple[str, str | bytes, bytes | None, list[tuple[str, bytes]]]]) -> None:
         """In one transaction, so that markers lie at the ends of the topics."""
         self._producer.begin_transaction()
-        for topic, key, value, headers in records:
-            self._producer.produce(topic, value, key, headers=headers)
+        for topic, key, value, others in records:
+            self._producer.produce(topic, value, key, headers=others)
         self._producer.commit_transaction(LIMIT)
 
     @contextmanager
@@ -75,7 +76,7 @@ class SmallSystem:
         self._producer.abort_transaction(LIMIT)
 
     def publish(self, *events: e.Event) -> None:
-        self.produce((topic_of(type(event)), event.order_id, encoded(event), []) for event in events)
+        self.produce((topic_of(type(event)), event.order_id, encoded(event), headers(event)) for event in events)
 
     def wait_for_markers(self) -> None:
         """A transaction's markers are written after its end was answered."""
@@ -124,7 +125,8 @@ async def small_system(kafka: str, database: str, data: Path) -> AsyncIterator[S
         views = await stack.enter_async_context(_workers(rows, task))
         settings = Settings(kafka=kafka, postgres=database, api=views, provider=provider, carrier=carrier)
         _create_topics(kafka)
-        producer = Producer({**_client(kafka), "transactional.id": "small-system", "linger.ms": 0})
+        keyed = {"partitioner": "murmur2_random"}  # as every producer of the system
+        producer = Producer({**_client(kafka), **keyed, "transactional.id": "small-system", "linger.ms": 0})
         await asyncio.to_thread(producer.init_transactions, LIMIT)
         system = SmallSystem(settings, rows, producer)
         task |= system.task

@@ -1,0 +1,78 @@
+"""`orderflow store`: looks after the event store and the topic that comes from it."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from app.cli.demoing.bars import Bars, Count
+from app.cli.producing.showing import show
+from app.config import load
+from app.eventstore.audit.compare import Finding
+from app.eventstore.audit.run import Audit, Report
+from app.serde.codec import event_codec
+from app.serde.lock import committed_registry
+from app.serde.topics import ORDERS_EVENTS
+
+SHOWN = 50
+
+cli = typer.Typer(no_args_is_help=True, help="Look after the event store and its topic.")
+
+
+@cli.callback()
+def store() -> None:
+    """Look after the event store and its topic."""
+
+
+@cli.command()
+def audit(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Publish again what is lacking, and note what that makes good.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Hold the topic against the store, order by order: what is missing, doubled, reordered or corrupted.
+
+    Exit codes: 0 all is as it must be; 1 something is wrong, after a repair too; 2 it could not run.
+    """
+    settings = load()
+    codec = event_codec(committed_registry(), ORDERS_EVENTS)
+    with Bars(Console(stderr=True)) as bars:
+        running = Audit(settings.postgres, settings.kafka, ORDERS_EVENTS, codec.decode, _Progress(bars).tell)
+        report = running.repair() if repair else running.look()
+    if as_json:
+        typer.echo(msgspec.json.encode(report))
+    else:
+        _show(report)
+    raise typer.Exit(0 if report.clean else 1)
+
+
+class _Progress:
+    """A bar for each thing that is done, one below the other."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._counts: dict[str, Count] = {}
+
+    def tell(self, what: str, done: int, of: int) -> None:
+        if what not in self._counts:
+            self._counts[what] = self._bars.counting(what, of)
+        self._counts[what](done, of)
+
+
+def _show(report: Report) -> None:
+    for finding in report.findings[:SHOWN]:
+        typer.echo(_line(finding, report.topic))
+    hidden = sum(report.found.values()) - min(len(report.findings), SHOWN)
+    if hidden > 0:
+        typer.echo(f"... and {hidden:,} more; --json prints the first {len(report.findings):,}")
+    values = msgspec.to_builtins(report)
+    del values["findings"], values["topic"]
+    show(f"{report.topic} against the store", values)
+
+
+def _line(finding: Finding, topic: str) -> str:
+    version = "" if finding.version is None else f" version {finding.version}"
+    place = "" if finding.partition is None else f" at {topic}[{finding.partition}]@{finding.offset}"
+    return f"{finding.wrong}: order {finding.order_id}{version} event {finding.event_id}{place}"

@@ -1,0 +1,1 @@
+"""Holds the topic against the store, order by order, and makes good what differs."""
