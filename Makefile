@@ -45,7 +45,7 @@ lateness: $(READY)
 # orderflow beside its peers on the same work; ARGS=--quick for one round. Results go to bench/results, and from there
 # into docs/performance.md.
 bench: $(READY)
-	@$(BIN)/python -m bench $(ARGS) && $(BIN)/python -m bench.page
+	@$(BIN)/python -m bench $(ARGS) && $(BIN)/python -m bench.write $(ARGS) && $(BIN)/python -m bench.page
 
 # The other parts of docs/performance.md; PARTS="layers fuzz" for some of them.
 PARTS ?= layers memory growth failover blocked hops fuzz

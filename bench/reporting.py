@@ -109,3 +109,11 @@ def in_columns(figures: list[dict[str, Any]]) -> str:
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     lines += [f"| {' | '.join(str(figure[column]) for column in columns)} |" for figure in figures]
     return "\n".join(lines) + "\n"
+
+
+def add_ratios(results: Path, found: dict[str, float]) -> None:
+    """Puts ratios that were measured apart from the runs into `latest.json`, beside theirs."""
+    file = results / "latest.json"
+    content = json.loads(file.read_text()) if file.exists() else {"ratios": {}}
+    content["ratios"] |= found
+    file.write_text(json.dumps(content, indent=1) + "\n")
