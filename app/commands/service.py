@@ -1,7 +1,7 @@
 """The one way from a command to events in the store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from app.domain.events import Event, Micros
-from app.domain.orders import Command, CreateOrder, Order, UnknownOrderError, decide, evolve
+from app.domain.orders import Command, CreateOrder, Order, UnknownOrderError, decide, evolve_all
 from app.errors import ConcurrencyError, RefusedError, TransientError
 from app.eventstore.port import Appended, EventStore
 
@@ -110,7 +110,7 @@ class Commands:
         )
         if appended.replayed:
             return await self._replayed(request, appended)
-        return Handled(_evolved(events, order), replayed=False)
+        return Handled(evolve_all(order, events), replayed=False)
 
     def _decide(self, order: Order | None, request: Request) -> tuple[Event, ...]:
         if order is not None and request.expected is not None and request.expected != order.version:
@@ -124,16 +124,8 @@ class Commands:
 
     async def _replayed(self, request: Request, appended: Appended) -> Handled:
         events = await self._store.read(request.command.order_id)
-        return Handled(_evolved(events[: appended.version]), replayed=True)
+        return Handled(evolve_all(None, events[: appended.version]), replayed=True)
 
     async def _read(self, order_id: str) -> Order | None:
         events = await self._store.read(order_id)
-        return _evolved(events) if events else None
-
-
-def _evolved(events: Sequence[Event], order: Order | None = None) -> Order:
-    """The order that at least one event makes, after `order`."""
-    order = evolve(order, events[0])
-    for event in events[1:]:
-        order = evolve(order, event)
-    return order
+        return evolve_all(None, events) if events else None

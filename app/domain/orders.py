@@ -1,5 +1,6 @@
 """Decides what becomes of an order: from commands to events, and from events to its state."""
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias, assert_never
 
 import msgspec
@@ -96,6 +97,30 @@ def evolve(order: Order | None, event: Event) -> Order:
             return replace(order, version=event.version, status="cancelled", reason=event.reason)
         case _:
             raise TypeError(f"{type(event).__name__} is not an event of orders")
+
+
+def evolve_all(order: Order | None, events: Sequence[Event]) -> Order:
+    """The order after these events, of which there is at least one, as `evolve` makes it.
+
+    Items that follow each other are added at once: each by itself would copy all those before it.
+    """
+    order = evolve(order, events[0])
+    added: list[ItemAdded] = []
+    for event in events[1:]:
+        if isinstance(event, ItemAdded):
+            added.append(event)
+        else:
+            order = evolve(_with(order, added), event)
+            added = []
+    return _with(order, added)
+
+
+def _with(order: Order, added: Sequence[ItemAdded]) -> Order:
+    if not added:
+        return order
+    items = tuple([event.item for event in added])
+    total_minor = order.total_minor + sum([item.total_minor for item in items])
+    return replace(order, version=added[-1].version, items=order.items + items, total_minor=total_minor)
 
 
 def decide(order: Order | None, command: Command, *, causation_id: str, now: Micros) -> tuple[Event, ...]:

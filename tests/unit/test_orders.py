@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from app.domain import limits, orders
 from app.domain.events import Event, Item, ItemAdded, OrderCancelled, OrderConfirmed, OrderCreated
-from app.domain.orders import AddItem, CancelOrder, Command, ConfirmOrder, CreateOrder, Order, decide, evolve
+from app.domain.orders import (
+    AddItem,
+    CancelOrder,
+    Command,
+    ConfirmOrder,
+    CreateOrder,
+    Order,
+    decide,
+    evolve,
+    evolve_all,
+)
 from tests.unit.order_events import CUSTOMER_ID, NOW, ORDER_ID, event, items, order_histories
 
 COMMAND_ID = "5f0c8d0e-6f5d-4f5c-9a43-1d2f3c4b5a69"
@@ -164,3 +174,10 @@ def test_all_events_of_an_order_correlate_to_its_creation(history: list[Event]) 
     order = after(*history[:-1])
     for command in CHANGES:
         assert ask(order, command).correlation_id == history[0].correlation_id
+
+
+@given(history=order_histories(), split=st.integers(0, 20))
+def test_many_events_at_once_make_the_order_that_they_make_one_by_one(history: list[Event], split: int) -> None:
+    before, later = history[:split], history[split:]
+    order = evolve_all(None, before) if before else None
+    assert (evolve_all(order, later) if later else order) == after(*history)
