@@ -3,9 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from app.errors import PermanentError, SetupError, TransientError
 from app.eventstore.outbox import Mark, OutboxRow, Position
@@ -54,7 +53,6 @@ class Publisher:
         # what fails is raised: the library's own lines on stderr would say it hundreds of times
         common = {"bootstrap.servers": kafka, "log_level": 0}
         self._partition = TopicPartition(topic, shard)
-        self._refusals: list[KafkaError] = []
         self._found: set[str] = set()
         self._offsets = Consumer(
             common | {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}
@@ -68,9 +66,8 @@ class Publisher:
             "compression.type": "lz4",
             "linger.ms": 1,
             "batch.size": 262_144,
-            # the commit says whether all were delivered
+            # the commit says whether all were delivered: a report would take the interpreter's lock for each
             "delivery.report.only.error": True,
-            "on_delivery": partial(_note_refusal, self._refusals),
             # the default, 100, would be the p99 of a transaction
             "retry.backoff.ms": 5,
             "retry.backoff.max.ms": 20,
@@ -100,7 +97,6 @@ class Publisher:
         for row in rows:
             if row.aggregatetype not in self._found:
                 self._find_topic(row)
-        self._refusals.clear()
         self._producer.begin_transaction()
         # the offset counts what was published; the position itself goes along as its metadata
         where = TopicPartition(
@@ -114,12 +110,10 @@ class Publisher:
             self._begin_again()
             raise
         except KafkaException as error:
-            # the delivery reports say more than the error, which is of whatever was called next
-            self._producer.poll(0)
-            if not self._refusals:
+            if error.args[0].code() not in REFUSALS:
                 raise
             self._begin_again()
-            raise RowRefusedError(self._refusals[0].str(), None) from error
+            raise RowRefusedError(error.args[0].str(), None) from error
 
     def _find_topic(self, row: OutboxRow) -> None:
         """Kafka would be asked for a topic that it lacks for as long as the limit of a delivery."""
@@ -137,7 +131,12 @@ class Publisher:
         self._producer.init_transactions(REQUEST_S)
 
     def _finish(self, where: TopicPartition) -> None:
-        self._producer.send_offsets_to_transaction([where], self._offsets.consumer_group_metadata(), REQUEST_S)
+        try:
+            self._producer.send_offsets_to_transaction([where], self._offsets.consumer_group_metadata(), REQUEST_S)
+        except KafkaException as error:
+            # rows were refused already, if it is that: the commit tells why
+            if error.args[0].code() != KafkaError._STATE:
+                raise
         self._commit()
 
     def _produce(self, row: OutboxRow) -> None:
@@ -172,11 +171,6 @@ class Publisher:
     def _let_go(self) -> None:
         self._producer.purge()
         self._offsets.close()
-
-
-def _note_refusal(refusals: list[KafkaError], error: KafkaError, _: Message) -> None:
-    if error.code() in REFUSALS:
-        refusals.append(error)
 
 
 def _metadata(position: Position) -> str:

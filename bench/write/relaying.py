@@ -46,7 +46,7 @@ def ours(dsn: str, kafka: str, rows: int) -> float:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(FILL.format(bytes=PAYLOAD_BYTES, rows=rows).encode())
         connection.execute("analyze outbox")
-        with running(dsn, kafka, "bench-relay"):
+        with running(dsn, kafka, f"bench-relay-{dsn.rpartition('/')[2]}"):
             first, begin = _published(connection, 1), time.perf_counter()
             last = _published(connection, rows)
             return (last - first) / (time.perf_counter() - begin)
