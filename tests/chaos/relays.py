@@ -13,7 +13,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from app.config import Settings, dump
 from app.domain.events import Event
@@ -86,6 +93,15 @@ def create_topic(kafka: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka})
     (created,) = admin.create_topics([NewTopic(ORDERS_EVENTS, PARTITIONS, 1)]).values()
     created.result(LIMIT_S)
+
+
+def take_at_most(kafka: str, topic: str, record_bytes: int) -> None:
+    """The topic refuses larger records from now on."""
+    entry = ConfigEntry("max.message.bytes", str(record_bytes), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": kafka})
+    (altered,) = admin.incremental_alter_configs([resource]).values()
+    altered.result(LIMIT_S)
 
 
 async def until(condition: Callable[[], object]) -> None:

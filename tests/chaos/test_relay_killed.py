@@ -5,19 +5,35 @@ import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import msgspec
 import pytest
 
+from app.domain.events import Item
 from app.embedded.kafka import KafkaServer
 from app.embedded.postgres import PostgresServer
+from app.eventstore.blocked import listed, try_again
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS
-from tests.chaos.relays import CODEC, RelayProcess, appending, check_published, create_topic, relays, until
+from tests.chaos.relays import (
+    CODEC,
+    RelayProcess,
+    appending,
+    check_published,
+    create_topic,
+    relays,
+    take_at_most,
+    until,
+)
+from tests.contract.order_streams import created, history
 from tests.integration.published_topic import PublishedTopic
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 KILLS = 20
+BLOCKED_KILLS = 8
+REFUSED_BYTES = 20_000
 
 
 @pytest.fixture
@@ -44,6 +60,35 @@ async def test_killed_relays_publish_every_event_once_and_in_order(
                 await until(lambda length=length: topic.length() > length)  # type: ignore[misc]
                 await asyncio.to_thread(pair[kill % 2].end, signal.SIGKILL)
                 pair[kill % 2].start()
+        records = await asyncio.to_thread(topic.committed, len(appended))
+    check_published(records, appended)
+
+
+async def test_killed_relays_keep_a_refused_order_back_and_lose_and_double_nothing_of_it(
+    own_kafka: KafkaServer, database: str, tmp_path: Path
+) -> None:
+    """Four relays; the order is refused until half of the kills are done. Others go on; it comes whole in the end."""
+    chance, topic = random.Random(4), PublishedTopic(own_kafka.bootstrap, ORDERS_EVENTS)
+    refused, items = str(uuid4()), tuple(Item(sku=uuid4().hex, quantity=1, unit_price_minor=1) for _ in range(1_000))
+    large = msgspec.structs.replace(created(refused), items=items)
+    take_at_most(own_kafka.bootstrap, ORDERS_EVENTS, REFUSED_BYTES)
+    with relays(4, own_kafka.bootstrap, database, tmp_path) as four:
+        async with PostgresEventStore(database, CODEC) as store, appending(store, orders=20) as appended:
+            await store.append(refused, 0, [large, *history(refused, 2, 5)], command_id=uuid4())
+            await until(lambda: [one.aggregateid for one in listed(database)] == [refused])
+            for kill in range(BLOCKED_KILLS):
+                if kill == BLOCKED_KILLS // 2:
+                    take_at_most(own_kafka.bootstrap, ORDERS_EVENTS, 1_000_000)
+                    try_again(database, [refused])
+                length = topic.length() + chance.randrange(200)
+                await until(lambda length=length: topic.length() > length)  # type: ignore[misc]
+                owner = max(four, key=RelayProcess.shards_owned)
+                await asyncio.to_thread(owner.end, signal.SIGKILL)
+                owner.start()
+            await until(lambda: listed(database) == [])
+            version = len(await store.read(refused))
+            await store.append(refused, version, history(refused, version + 1, version + 1), command_id=uuid4())
+            appended.extend(event.event_id for event in await store.read(refused))
         records = await asyncio.to_thread(topic.committed, len(appended))
     check_published(records, appended)
 

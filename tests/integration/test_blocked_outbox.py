@@ -8,16 +8,16 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from typer.testing import CliRunner
 
 from app.cli import outbox
 from app.eventstore.blocked import Blocked, listed, try_again
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
+from tests.chaos.relays import take_at_most
 from tests.conftest import MakeTopics
 from tests.integration.published_topic import PublishedTopic
-from tests.integration.relaying import LIMIT_S, insert_row, publish_to, running, until
+from tests.integration.relaying import insert_row, publish_to, running, until
 
 SMALL, MOST, LARGE = 100, 2_000, 5_000
 # all of one shard
@@ -69,14 +69,6 @@ def published(kafka: str, topic: str, at_least: int) -> dict[UUID, list[int]]:
     return versions
 
 
-def take_larger(kafka: str, topic: str) -> None:
-    entry = ConfigEntry("max.message.bytes", str(10 * LARGE), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": kafka})
-    (altered,) = admin.incremental_alter_configs([resource]).values()
-    altered.result(LIMIT_S)
-
-
 def only_blocked(database: str) -> Blocked:
     until(lambda: listed(database))
     [one] = listed(database)
@@ -103,7 +95,7 @@ def test_a_row_that_the_broker_refuses_blocks_its_aggregate_and_no_other(
         append(database, (POISONED, 4, SMALL), (OTHER, 3, SMALL))
         assert published(kafka, topic, 5) == {POISONED: [1], OTHER: [1, 2, 3], THIRD: [1]}
 
-        take_larger(kafka, topic)
+        take_at_most(kafka, topic, 10 * LARGE)
         try_again(database, [str(POISONED)])
         until(lambda: not listed(database))
         append(database, (POISONED, 5, SMALL))
@@ -146,10 +138,10 @@ def test_a_relay_that_dies_between_kafka_and_the_side_table_loses_nothing_and_do
             only_blocked(database)
         with dying(database, write):
             if write != "insert":
-                take_larger(kafka, topic)
+                take_at_most(kafka, topic, 10 * LARGE)
                 try_again(database, [str(POISONED)])
             until(lambda: any("terminating" in trouble for trouble in relay.troubles()))
-        take_larger(kafka, topic)
+        take_at_most(kafka, topic, 10 * LARGE)
         append(database, (POISONED, 4, SMALL), (OTHER, 2, SMALL))
         seen = published(kafka, topic, 6)
         until(lambda: not listed(database))
