@@ -1,5 +1,6 @@
 """Reserves the lines of each paid version in the warehouse; releases what a cancel leaves reserved."""
 
+from app.alerts.topic import ALERTS
 from app.config import Settings
 from app.domain import inventory
 from app.serde.registry import SchemaRegistry
@@ -21,7 +22,7 @@ def build(settings: Settings, registry: SchemaRegistry, warehouse: Gateway) -> T
         registry,
         warehouse,
         reads=(PAYMENTS_EVENTS, ORDERS_EVENTS, INVENTORY_COMMANDS),
-        emits=(INVENTORY_EVENTS,),
+        emits=(INVENTORY_EVENTS, ALERTS),
         rules=inventory,
         rows=RESERVATIONS,
     )

@@ -1,5 +1,6 @@
 """Schedules the delivery of an order with stock; cancels it with the order."""
 
+from app.alerts.topic import ALERTS
 from app.config import Settings
 from app.domain import shipping
 from app.serde.registry import SchemaRegistry
@@ -21,7 +22,7 @@ def build(settings: Settings, registry: SchemaRegistry, carrier: Gateway) -> Top
         registry,
         carrier,
         reads=(INVENTORY_EVENTS, ORDERS_EVENTS, SHIPPING_COMMANDS),
-        emits=(SHIPPING_EVENTS,),
+        emits=(SHIPPING_EVENTS, ALERTS),
         rules=shipping,
         rows=DELIVERIES,
     )

@@ -34,3 +34,8 @@ def exhausted(row: AlertRow | None, cause: Alert | Timer, call: Alert, now: Micr
     due_at = now + SEND_AGAIN_S * 1_000_000
     again = Timer(key=call.id, name=SEND_AGAIN, due_at=due_at, causation_id="", correlation_id="")
     return Step(row=AlertRow(call), timers=(again,))
+
+
+def abandoned(cause: Alert | Timer, call: Alert, error: str, now: Micros) -> tuple[Alert, ...]:
+    """An alert about an alert would be refused as well; its letter tells."""
+    return ()

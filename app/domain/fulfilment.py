@@ -24,6 +24,7 @@ from app.domain.events import (
 )
 from app.domain.step import Step, Timer
 from app.domain.streams import is_new, noted, origin, timer_after
+from app.sagas.instance import Failure
 
 DECIDE = "decide"
 DECIDE_AGAIN_S = 5
@@ -71,6 +72,11 @@ def conclude(
 def exhausted(row: FulfilmentRow | None, cause: Event | Timer, call: object, now: Micros) -> Step[FulfilmentRow]:
     told = _told(row or FulfilmentRow(), cause)
     return Step(row=told, timers=(timer_after(cause, DECIDE, DECIDE_AGAIN_S, now),))
+
+
+def abandoned(cause: Event | Timer, call: object, error: str, now: Micros) -> tuple[Failure, ...]:
+    """The record is dead, and its letter tells."""
+    return ()
 
 
 def awaited(row: FulfilmentRow) -> str:

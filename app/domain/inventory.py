@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from app.domain import requests
+from app.domain import requests, service
 from app.domain.calls import Refused, Released, ReleaseStock, Reserve, Reserved, Voided
 from app.domain.events import (
     Answer,
@@ -33,8 +33,10 @@ from app.domain.service import (
 )
 from app.domain.step import Step, Timer
 from app.domain.streams import is_new
+from app.sagas.instance import Failure
 
 RELEASE = "release"
+STEP = "stock"  # as the saga of an orchestrated order calls it
 
 
 class ReservationRow(ServiceRow, frozen=True, array_like=True, gc=False):
@@ -97,6 +99,10 @@ def exhausted(row: ReservationRow | None, cause: Event | Timer, call: object, no
         case ReleaseStock(order_versions=order_versions):
             return unanswered(known, cause, order_versions, RELEASE, now)
     raise TypeError(f"{type(call).__name__} is no call of inventory")
+
+
+def abandoned(cause: Event | Timer, call: object, error: str, now: Micros) -> tuple[Failure, ...]:
+    return service.abandoned(cause, call, ReleaseStock, STEP, error, now)
 
 
 def _seen(row: ReservationRow, cause: Event | Timer) -> ReservationRow:

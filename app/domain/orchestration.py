@@ -16,7 +16,7 @@ from app.domain.requests import ResolveStep, RetryStep, SagaOperation, SkipStep
 from app.domain.step import Step, Timer
 from app.domain.streams import is_new, noted, origin
 from app.sagas import machine
-from app.sagas.instance import Abort, Action, Cause, Command, Operate, Reply, Transition
+from app.sagas.instance import Abort, Action, Cause, Command, Failure, Operate, Reply, Transition
 from app.sagas.instance import Timer as SagaTimer
 from app.sagas.operations import OperationRefusedError
 
@@ -76,6 +76,11 @@ def exhausted(row: OrchestrationRow | None, cause: Event | Timer, call: object, 
     """The decision is asked for again when its timeout has passed."""
     advance = _advance(row, cause, now)
     return Step() if advance is None else _step(advance, cause, now)
+
+
+def abandoned(cause: Event | Timer, call: object, error: str, now: Micros) -> tuple[Failure, ...]:
+    """The record is dead, and its letter tells."""
+    return ()
 
 
 def _advance(row: OrchestrationRow | None, cause: Event | Timer, now: Micros) -> Advance | None:

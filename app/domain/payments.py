@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from app.domain import service
 from app.domain.calls import (
     Capture,
     Captured,
@@ -53,6 +54,7 @@ from app.domain.service import (
 )
 from app.domain.step import Step, Timer
 from app.domain.streams import is_new, timer_after
+from app.sagas.instance import Failure
 
 VOID = "void"
 STEP = "payment"  # as the saga of an orchestrated order calls it
@@ -128,6 +130,10 @@ def exhausted(row: PaymentRow | None, cause: Event | Timer, call: object, now: M
         case VoidCharges(order_versions=order_versions):
             return unanswered(known, cause, order_versions, VOID, now)
     raise TypeError(f"{type(call).__name__} is no call of payments")
+
+
+def abandoned(cause: Event | Timer, call: object, error: str, now: Micros) -> tuple[Failure, ...]:
+    return service.abandoned(cause, call, VoidCharges, STEP, error, now)
 
 
 def _settle(row: PaymentRow, cause: SettleRefund) -> Step[PaymentRow]:

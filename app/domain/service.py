@@ -18,6 +18,7 @@ from app.sagas.instance import Failure
 
 UNAVAILABLE = Refused("unavailable", code="unavailable")
 VOIDED = Refused("voided", code="voided")
+MAX_ERROR = 256
 CHOREOGRAPHY = "choreography"  # where a saga has its name, an order without one has this
 BACKOFF_SECONDS = (5, 10, 20, 30)  # the last one repeats
 
@@ -135,18 +136,32 @@ def not_undone(row: RowT, cause: Event | Timer, event: Answer, step: str, error:
 
     All that one cause leaves undone of an order is one failure.
     """
+    after = replace(known_now(row, (event.order_version,)), emitted=event.version)
+    return Step(row=after, events=(event,), failures=(left_undone(cause, step, error, now),))
+
+
+def left_undone(cause: Event | Timer, step: str, error: str, now: Micros) -> Failure:
+    """The failure of a choreographed order's undoing: one for each cause and step, however often it is met."""
     order_id, causation_id, _ = origin(cause)
-    failure = Failure(
+    return Failure(
         id=caused_id(causation_id, f"{step}-not-undone"),
         saga=CHOREOGRAPHY,
         saga_id=order_id,
         step=step,
         kind="undo",
-        error=error,
+        error=error[:MAX_ERROR],
         at=now,
     )
-    after = replace(known_now(row, (event.order_version,)), emitted=event.version)
-    return Step(row=after, events=(event,), failures=(failure,))
+
+
+def abandoned(
+    cause: Event | Timer, call: object, undo: type, step: str, error: str, now: Micros
+) -> tuple[Failure, ...]:
+    """What is told of a call that is never taken: nothing, unless it undoes a part of a choreographed order. Of another
+    order the saga tells, once it has waited for the answer."""
+    if not isinstance(call, undo) or isinstance(cause, ServiceCommand):
+        return ()
+    return (left_undone(cause, step, error, now),)
 
 
 def unanswered(

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from app.domain import service
 from app.domain.calls import (
     CancelDeliveries,
     CancelledDeliveries,
@@ -39,8 +40,10 @@ from app.domain.service import (
 )
 from app.domain.step import Step, Timer
 from app.domain.streams import is_new
+from app.sagas.instance import Failure
 
 CANCEL = "cancel"
+STEP = "delivery"  # as the saga of an orchestrated order calls it
 
 
 class DeliveryRow(ServiceRow, frozen=True, array_like=True, gc=False):
@@ -103,6 +106,10 @@ def exhausted(row: DeliveryRow | None, cause: Event | Timer, call: object, now: 
         case CancelDeliveries(order_versions=order_versions):
             return unanswered(known, cause, order_versions, CANCEL, now)
     raise TypeError(f"{type(call).__name__} is no call of shipping")
+
+
+def abandoned(cause: Event | Timer, call: object, error: str, now: Micros) -> tuple[Failure, ...]:
+    return service.abandoned(cause, call, CancelDeliveries, STEP, error, now)
 
 
 def _asks(cause: Event | Timer) -> bool:

@@ -1,8 +1,9 @@
 """What a rule answers: the facts that follow from one event or timer.
 
-A rule is three pure functions over (row, cause, now): `begin` answers the step of an event or timer, and may ask for
+A rule is pure functions over (row, cause, now): `begin` answers the step of an event or timer, and may ask for
 one call to the outside world; `conclude` answers the step that follows from that call's answer; `exhausted` answers
-the step of a call that could not be made within its retries.
+the step of a call that could not be made within its retries. A fourth one, `abandoned`, says what an operator is told
+of a call that the other side will never take.
 """
 
 from typing import Generic, TypeVar

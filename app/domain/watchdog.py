@@ -11,6 +11,7 @@ from app.domain.events import Event, Micros, OrderCancelled, OrderConfirmed, Ord
 from app.domain.fulfilment import FulfilmentRow
 from app.domain.step import Overdue, Step, Timer
 from app.domain.streams import origin
+from app.sagas.instance import Failure
 
 OVERDUE = "overdue"
 UNTOLD = "outcome-untold"
@@ -37,6 +38,9 @@ class Watchdog:
         self, row: FulfilmentRow | None, cause: Event | Timer, call: object, now: Micros
     ) -> Step[FulfilmentRow]:
         return self._watched(cause, fulfilment.exhausted(row, cause, call, now))
+
+    def abandoned(self, cause: Event | Timer, call: object, error: str, now: Micros) -> tuple[Failure, ...]:
+        return fulfilment.abandoned(cause, call, error, now)
 
     def _watched(self, cause: Event | Timer, step: Step[FulfilmentRow]) -> Step[FulfilmentRow]:
         if step.row is None:

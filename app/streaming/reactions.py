@@ -51,6 +51,10 @@ class Rules(Protocol):
     def begin(self, row: Any, cause: Any, now: int, /) -> StepResult: ...
     def conclude(self, row: Any, cause: Any, call: Any, answer: Any, now: int, /) -> StepResult: ...
     def exhausted(self, row: Any, cause: Any, call: Any, now: int, /) -> StepResult: ...
+    def abandoned(self, cause: Any, call: Any, error: str, now: int, /) -> Sequence[Any]:
+        """What an operator is told of a call that the other side will never take: its record is dead, or its timer
+        goes on in vain."""
+        ...
 
 
 class Gateway(Protocol):
@@ -141,8 +145,10 @@ class Reaction:
             if not give_up:
                 raise
             return rules.exhausted(row, cause, call, self._boundary.now_us())
-        except PermanentError:
+        except PermanentError as error:
             self._answered()
+            told = rules.abandoned(cause, call, str(error), self._boundary.now_us())
+            self._boundary.state.outputs.extend([self._boundary.state.checked(self._of.emit(one)) for one in told])
             raise
         self._answered()
         return rules.conclude(row, cause, call, answer, self._boundary.now_us())

@@ -207,6 +207,9 @@ class ActingRules:
     def exhausted(self, row: Count | None, cause: Any, call: Asked, now: int, /) -> Done:
         return Done(counted(row, call.tick), ((call.tick.key, f"gave-up:{call.tick.number}"),))
 
+    def abandoned(self, cause: Any, call: Asked, error: str, now: int, /) -> tuple[()]:
+        return ()
+
 
 async def _hold(seconds: float) -> None:
     """Deaf to cancellation."""

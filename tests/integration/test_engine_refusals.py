@@ -135,6 +135,22 @@ async def test_a_table_added_to_a_group_with_progress_is_refused(
 
 
 @pytest.mark.anyio
+async def test_an_output_may_be_added_to_a_group_with_progress_and_a_source_may_not(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], asking: Callable[[Topology], Clients]
+) -> None:
+    name = unique("wider")
+    await progress(log, counting(name, tmp_path, DELAYS_MS), tmp_path / "a")
+    wider = counting(name, tmp_path, DELAYS_MS)
+    wider.emits(f"{name}-out")
+    topics.apply(log.bootstrap, wider.topics(), PARTITIONS, 1)
+    assert begin_positions(asking(wider).ends, wider, 0, None)[f"{name}-in"] > 0
+    wider.source(f"{name}-more", wider.sources[f"{name}-in"].codec)
+    topics.apply(log.bootstrap, wider.topics(), PARTITIONS, 1)
+    with pytest.raises(TopologyChangedError, match="new sources"):
+        begin_positions(asking(wider).ends, wider, 0, None)
+
+
+@pytest.mark.anyio
 async def test_a_retry_topic_given_up_with_records_in_it_is_refused(
     log: Log, tmp_path: Path, unique: Callable[[str], str], asking: Callable[[Topology], Clients]
 ) -> None:

@@ -45,6 +45,7 @@ def forget_the_step_without_a_reply(patch: Patch) -> None:
 def charge_a_repeated_order_again(patch: Patch) -> None:
     class Rules:
         conclude, exhausted = staticmethod(payments.conclude), staticmethod(payments.exhausted)
+        abandoned = staticmethod(payments.abandoned)
 
         @staticmethod
         def begin(row: PaymentRow | None, cause: Any, now: int) -> Step[PaymentRow]:

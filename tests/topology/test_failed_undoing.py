@@ -4,8 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.domain.calls import CancelDeliveries, ReleaseStock, VoidCharges
 from app.domain.requests import SettleRefund
+from app.gateways.ports import CallRejectedError
 from app.serde.topics import INVENTORY_EVENTS, PAYMENTS_EVENTS, SHIPPING_EVENTS
+from app.streaming.letters import Letter, read_letter_topic, redrive_output
+from app.streaming.names import dlq_topic, group_id
+from app.streaming.reactions import Gateway
 from tests.topology.checking import differences
 from tests.topology.orchestrated import Orchestrated, Refusing
 from tests.topology.system import APPLE, PEAR, emitted
@@ -110,3 +115,46 @@ def test_a_refund_that_was_skipped_or_resolved_is_no_difference_and_asked_for_no
     system.settle()
     assert system.told(PAYMENTS_EVENTS) == event_ids
     assert differences(system) == []
+
+
+class Rejecting:
+    """A party that does not take the call by which something is undone."""
+
+    def __init__(self, gateway: Gateway, undo: type) -> None:
+        self._gateway, self._undo = gateway, undo
+
+    async def perform(self, call: object) -> object:
+        if isinstance(call, self._undo):
+            raise CallRejectedError("party", "status 404")
+        return await self._gateway.perform(call)
+
+
+@pytest.mark.parametrize(
+    ("party", "undo", "topology", "step"),
+    [
+        ("provider", VoidCharges, "payments", "payment"),
+        ("warehouse", ReleaseStock, "inventory", "stock"),
+        ("carrier", CancelDeliveries, "shipping", "delivery"),
+    ],
+)
+def test_an_undoing_that_is_never_taken_is_one_alert_and_is_done_once_its_dead_letter_is_sent_back(
+    system: Orchestrated, party: str, undo: type, topology: str, step: str
+) -> None:
+    asked = getattr(system, party)
+    asked.gateway = Rejecting(takes := asked.gateway, undo)
+    system.decisions.fails("unreachable", until_us=system.in_s(30))
+    order_id = system.place(APPLE)
+    system.settle(1)
+    system.cancel(order_id)
+    system.settle(120)
+    [alert] = system.alerts()
+    assert alert["cause"].items() >= {"saga": "choreography", "saga_id": order_id, "step": step}.items()
+    assert "status 404" in alert["details"]["error"]
+    [record] = system.driver.records(dlq_topic(group_id(topology)))
+    letter = read_letter_topic(record)
+    assert isinstance(letter, Letter)
+    asked.gateway = takes
+    system.driver.pipe(redrive_output(letter, "redrive", "run-1"))
+    system.settle(120)
+    assert {one.kind for one in differences(system)} == {"dead-letter"}
+    assert len(system.alerts()) == 1

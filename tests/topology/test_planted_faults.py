@@ -42,7 +42,7 @@ Patch = pytest.MonkeyPatch
 
 def with_begin(rules: ModuleType, begin: Callable[[Any, Any, int], Step[Any]]) -> SimpleNamespace:
     """The rules with another beginning."""
-    return SimpleNamespace(begin=begin, conclude=rules.conclude, exhausted=rules.exhausted)
+    return SimpleNamespace(begin=begin, conclude=rules.conclude, exhausted=rules.exhausted, abandoned=rules.abandoned)
 
 
 def forget_to_refund(patch: Patch) -> None:
@@ -62,7 +62,9 @@ def give_up_unknown_charges(patch: Patch) -> None:
     patch.setattr(
         topologies.payments,
         "payments",
-        SimpleNamespace(begin=payments.begin, conclude=payments.conclude, exhausted=exhausted),
+        SimpleNamespace(
+            begin=payments.begin, conclude=payments.conclude, exhausted=exhausted, abandoned=payments.abandoned
+        ),
     )
 
 

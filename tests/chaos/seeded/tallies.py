@@ -70,6 +70,9 @@ class Rules:
     def exhausted(self, row: object, cause: object, call: object, now: int, /) -> Counted:
         raise TypeError("no call is made")
 
+    def abandoned(self, cause: object, call: object, error: str, now: int, /) -> tuple[()]:
+        raise TypeError("no call is made")
+
 
 class _NoGateway:
     async def perform(self, call: object) -> object:
