@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator
 from pathlib import Path
 
-RUN_ITEMS = 300_000
+RUN_ITEMS = 100_000
 _READ_ITEMS = 2_000
 
 
