@@ -9,11 +9,12 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from app.cdc import database, publishing
+from app.cdc import database, missing, publishing
 from app.cdc.connect import Connect, ConnectorStatus
 from app.cdc.connector import connector, heartbeat_topic
 from app.cdc.database import Slot
 from app.config import Settings
+from app.embedded.connect import GROUP
 from app.errors import RefusedError, SetupError, TransientError
 from app.eventstore.outbox import Connection
 
@@ -84,6 +85,16 @@ class Capture:
         """Returns when nobody reads the slot; nobody will before `resume`."""
         self.connect.stop()
         self._wait("the connector does not stop", self._has_stopped)
+
+    def shut_out(self) -> None:
+        """Whether it runs, hangs or is dead, the connector publishes nothing from here on; `set_up` makes it anew."""
+        # the slot first: a task that starts again has a transactional id that is good again, and nothing to read
+        database.drop_slot(self._connection, self.name)
+        missing.shut_out(self._settings.kafka, f"connect-cluster-{GROUP}-{self.name}-0")
+
+    def publish_missing(self) -> int:
+        """How many events had still to be captured; they are in the topic now."""
+        return missing.publish_missing(self._connection, self._settings.kafka, f"{GROUP}-missing")
 
     def status(self) -> CaptureStatus:
         publisher = publishing.read(self._connection)

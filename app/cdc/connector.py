@@ -47,7 +47,7 @@ def connector(dsn: str, name: str, password: str) -> dict[str, str]:
         "poll.interval.ms": "10",
         # a busy database whose outbox rests must not keep WAL
         "heartbeat.interval.ms": str(HEARTBEAT_MS),
-        "heartbeat.action.query": "select pg_logical_emit_message(false, 'heartbeat', now()::text)",
+        "heartbeat.action.query": "select pg_logical_emit_message(true, 'heartbeat', '')",
         "message.prefix.exclude.list": "heartbeat",
         "retriable.restart.connector.wait.ms": str(RETRIED_MS),
         "key.converter": f"{OF_KAFKA}.storage.StringConverter",

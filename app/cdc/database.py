@@ -5,13 +5,15 @@ when capture is set up, not with the tables.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, LiteralString
 
 import msgspec
 import psycopg
 from psycopg import sql
 
-from app.errors import SetupError
+from app.errors import SetupError, TransientError
 from app.eventstore.outbox import Connection
 from app.eventstore.session import conninfo
 
@@ -29,11 +31,16 @@ select current_setting('wal_level'), pg_size_bytes(case current_setting('max_slo
     when '-1' then '0' else current_setting('max_slot_wal_keep_size') end)
 """
 REACHED: LiteralString = "select confirmed_flush_lsn >= %s::pg_lsn from pg_replication_slots where slot_name = %s"
+NUDGE: LiteralString = "select pg_logical_emit_message(true, 'heartbeat', '')"
 MAKE_SLOT: LiteralString = "select pg_create_logical_replication_slot(%s, 'pgoutput')"
 DROP_SLOT: LiteralString = "select pg_drop_replication_slot(%s)"
 END_READER: LiteralString = (
     "select pg_terminate_backend(active_pid, 10000) from pg_replication_slots where slot_name = %s"
 )
+
+
+class DatabaseLostError(TransientError):
+    """PostgreSQL went away, or was too busy, in the middle."""
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -50,11 +57,19 @@ class Slot(msgspec.Struct, frozen=True):
         return self.wal_status == "lost"
 
 
-def connected(dsn: str) -> Connection:
+@contextmanager
+def connected(dsn: str) -> Iterator[Connection]:
+    """A connection that commits each statement; what it says when it is lost is ours to say."""
     try:
-        return psycopg.connect(conninfo(dsn, "orderflow-cdc", statement_timeout="30s"), autocommit=True)
+        connection = psycopg.connect(conninfo(dsn, "orderflow-cdc", statement_timeout="30s"), autocommit=True)
     except psycopg.Error as error:
         raise SetupError(f"no connection to PostgreSQL: {error}; start it, or mend ORDERFLOW_POSTGRES") from None
+    try:
+        yield connection
+    except psycopg.OperationalError as error:
+        raise DatabaseLostError(f"PostgreSQL did not do it: {error}; what was begun stands, so ask again") from error
+    finally:
+        connection.close()
 
 
 def name_of(connection: Connection) -> str:
@@ -76,6 +91,11 @@ def has_captured(connection: Connection, name: str, lsn: str) -> bool:
             "the replication slot is gone or lost; `orderflow outbox use relay --without-connect` goes back"
         )
     return bool(reached)
+
+
+def nudge(connection: Connection) -> None:
+    """After a start Debezium looks for its place until something is committed: in a database that rests, this is it."""
+    connection.execute(NUDGE)
 
 
 def check_limits(connection: Connection) -> int:

@@ -14,6 +14,7 @@ from app.errors import RefusedError, TransientError
 from app.eventstore.outbox import Connection
 
 LOOK_S: Final = 0.05
+RELAY_LACKS: Final = "the relay has not published all that is its; start `orderflow relay`"
 
 
 class NotReadyError(RefusedError):
@@ -54,6 +55,24 @@ class Handover:
             if self._state() == "to_relay":
                 self._end_capture()
 
+    def to_relay_without_connect(self) -> None:
+        """The same when Connect, or its slot, is lost: what had still to be captured is published here."""
+        with publishing.alone(self._connection):
+            if self._state() == "relay":
+                return
+            if self._state() == "to_cdc":
+                self._say("waiting for the relay to end")
+                self._wait(self._relay_has_ended, RELAY_LACKS)
+            self._say("shutting the connector out")
+            self._capture.shut_out()
+            if self._state() != "to_relay":
+                self._say("marking where capture ends")
+                publishing.mark_to_relay(self._connection)
+            self._say("publishing what was not captured")
+            count = self._capture.publish_missing()
+            self._say(f"{count} events were not captured; starting the relay")
+            publishing.settle_relay(self._connection)
+
     def _state(self) -> publishing.State:
         return publishing.read(self._connection).state
 
@@ -73,7 +92,7 @@ class Handover:
 
     def _begin_capture(self) -> None:
         self._say("waiting for the relay to end")
-        self._wait(self._relay_has_ended, "the relay has not published all that is its; start `orderflow relay`")
+        self._wait(self._relay_has_ended, RELAY_LACKS)
         self._say("starting the connector")
         self._capture.resume()
         publishing.settle_cdc(self._connection)
@@ -86,11 +105,15 @@ class Handover:
         lsn = publishing.read(self._connection).marker_lsn
         self._capture.resume()
         self._wait(
-            lambda: database.has_captured(self._connection, self._capture.name, lsn),
+            lambda: self._has_captured(lsn),
             "the connector has not published all that is its; look at `orderflow cdc status`",
         )
         self._say("starting the relay")
         publishing.settle_relay(self._connection)
+
+    def _has_captured(self, lsn: str) -> bool:
+        database.nudge(self._connection)
+        return database.has_captured(self._connection, self._capture.name, lsn)
 
     def _take_back(self) -> None:
         """A handover that ended before its marker may have left the connector stopped: its slot would keep WAL."""

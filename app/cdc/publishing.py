@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Final, Literal, LiteralString
 
 import msgspec
+import psycopg
 
 from app.errors import TransientError
 from app.eventstore.outbox import NOTIFY, Connection
@@ -58,6 +59,10 @@ class HandoverRunsError(TransientError):
     """Another process is at it."""
 
 
+class AppendHangsError(TransientError):
+    """There was no moment without an append within the limit."""
+
+
 class Publishing(msgspec.Struct, frozen=True):
     """`relay` and `cdc` are at rest; from `to_cdc` and `to_relay` a handover goes on where it was ended."""
 
@@ -97,12 +102,17 @@ def mark_to_relay(connection: Connection) -> None:
 
 
 def _mark(connection: Connection, capture: LiteralString, state: LiteralString) -> None:
-    with connection.transaction():
-        connection.execute(LIMIT)
-        connection.execute(LOCK_TABLE)
-        connection.execute(LOCK_APPENDS, (APPENDS,))
-        connection.execute(capture)
-        connection.execute(state)
+    try:
+        with connection.transaction():
+            connection.execute(LIMIT)
+            connection.execute(LOCK_TABLE)
+            connection.execute(LOCK_APPENDS, (APPENDS,))
+            connection.execute(capture)
+            connection.execute(state)
+    except psycopg.errors.LockNotAvailable as error:
+        raise AppendHangsError(
+            f"{error}: an append, or a vacuum, does not end; nothing was changed, so ask again"
+        ) from None
 
 
 def settle_cdc(connection: Connection) -> None:

@@ -37,14 +37,21 @@ class Side(StrEnum):
 @cli.command()
 def use(
     side: Annotated[Side, typer.Argument(help="Who is to publish the outbox.")],
+    without_connect: Annotated[
+        bool, typer.Option("--without-connect", help="Back to the relay when Connect or its slot is lost.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for one side to come to its end.")] = 60.0,
 ) -> None:
     """Hand the outbox over, under load. One that was ended at any point goes on, or back, when it is asked again."""
+    if without_connect and side is Side.CDC:
+        raise typer.BadParameter("--without-connect goes back to the relay")
     settings = load()
     with database.connected(settings.postgres) as connection:
         handover = Handover(connection, Capture(settings, connection), timeout, lambda step: typer.echo(step, err=True))
         if side is Side.CDC:
             handover.to_cdc()
+        elif without_connect:
+            handover.to_relay_without_connect()
         else:
             handover.to_relay()
     typer.echo(f"{side} publishes the outbox")

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.alerts.produced import ProducedAlerts
+from app.cdc.guard import SlotGuard
 from app.cli.listening import listen
 from app.config import Settings, load
 from app.eventstore import backlog
@@ -29,12 +31,17 @@ cli = typer.Typer()
 
 @cli.command()
 def relay() -> None:
-    """Publish what is appended, in order per order, each event once. Any number may run. Ends on SIGINT or SIGTERM."""
+    """Publish what is appended, in order per order, each event once. Any number may run. Ends on SIGINT or SIGTERM.
+
+    It also watches the slot of change data capture, whoever publishes.
+    """
     settings = load()
     setup(settings.log_level)
     running = Relay(settings.postgres, lambda shard: Publisher(settings.kafka, GROUP, ORDERS_EVENTS, shard))
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: running.stop())
+    guard = SlotGuard(settings.postgres, ProducedAlerts(settings.kafka).send)
+    threading.Thread(target=guard.run, args=(threading.Event(),), daemon=True).start()
     threading.Thread(target=_serve, args=(settings, running, listen(settings)), daemon=True).start()
     running.run()
 

@@ -31,7 +31,7 @@ SETTINGS = {
     "max_wal_senders": 8,
     "max_replication_slots": 8,
     # one that is away for long loses its place before it fills the disk
-    "max_slot_wal_keep_size": "1GB",
+    "max_slot_wal_keep_size": "256MB",
     # a capture that hangs holds up a stop no longer than this
     "wal_sender_timeout": "10s",
     "timezone": "UTC",

@@ -28,6 +28,9 @@ RELAY_WATERMARK = Gauge(
     ("pid",),
 )
 RELAY_BLOCKED = Gauge("orderflow_relay_blocked_aggregates", "Aggregates that wait behind a refused row.", ("shard",))
+CAPTURE_ACTIVE = Gauge("orderflow_cdc_slot_active", "1 while somebody reads the slot of change data capture.")
+CAPTURE_BEHIND = Gauge("orderflow_cdc_slot_behind_bytes", "WAL that is not captured yet.")
+CAPTURE_KEPT = Gauge("orderflow_cdc_slot_kept_bytes", "WAL that the slot keeps on the disk.")
 
 # tasks
 RECORDS = Counter("orderflow_task_records_total", "Records taken, again after a reset.", ("group", "topic"))

@@ -1,6 +1,8 @@
 """Reads the event store and the warehouse, each in one snapshot."""
 
+import asyncio
 from collections import defaultdict
+from time import monotonic
 from typing import Any, LiteralString
 
 import psycopg
@@ -20,6 +22,13 @@ join relay_position p on p.shard = outbox_shard(o.aggregateid, (select count(*):
 where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
 """
 VOID = """select topic, partition, "offset" from void_records"""
+WRITTEN = "select pg_current_wal_insert_lsn()::text as lsn from publishing where state <> 'relay'"
+CAPTURED = """
+select coalesce(bool_and(confirmed_flush_lsn >= %s::pg_lsn), false) as captured from pg_replication_slots
+where database = current_database()
+"""
+CAPTURE_S = 3.0  # it says once a second how far it is
+LOOK_S = 0.1
 STOCK = """
 select sku, coalesce(received, 0) as received, coalesce(reserved, 0) as reserved, coalesce(receipts, 0) as receipts
 from warehouse.stock
@@ -59,6 +68,18 @@ class Database:
         """The records that do not count: `orderflow store audit --repair` has made them good."""
         return {(row["topic"], row["partition"], row["offset"]) for row in await self._rows(VOID)}
 
+    async def captured(self) -> bool:
+        """Whether change data capture, where it publishes, has published all that is committed by now."""
+        written = await self._rows(WRITTEN)
+        if not written:
+            return True
+        until = monotonic() + CAPTURE_S
+        while not (await self._rows(CAPTURED, written[0]["lsn"]))[0]["captured"]:
+            if monotonic() > until:
+                return False
+            await asyncio.sleep(LOOK_S)
+        return True
+
     async def cases(self, decoder: Decoder) -> dict[str, Case]:
         """A case for each order in the event store, with its stored events."""
         cases: dict[str, Case] = {}
@@ -87,10 +108,10 @@ class Database:
             )
         return effects
 
-    async def _rows(self, statement: LiteralString) -> list[dict[str, Any]]:
+    async def _rows(self, statement: LiteralString, *parameters: object) -> list[dict[str, Any]]:
         try:
             async with self._connection.transaction():
-                return await (await self._connection.execute(statement)).fetchall()
+                return await (await self._connection.execute(statement, parameters)).fetchall()
         except psycopg.errors.UndefinedTable as error:
             raise SetupError(f"the database lacks a table: {error}; run `orderflow migrate`, then verify") from None
 

@@ -28,6 +28,7 @@ class Standing(msgspec.Struct, kw_only=True):
     """Where everything stands. `behind`: places where records wait; `open`: places with an open transaction."""
 
     unpublished: int
+    captured: bool
     groups: dict[str, Offsets]
     behind: dict[str, set[Place]]
     open: set[Place]
@@ -54,6 +55,7 @@ def inputs(topology: str, topics: dict[str, int]) -> list[str]:
 def not_quiet(standing: Standing) -> list[str]:
     """What is under way, in words; empty when all is quiet."""
     found = [f"the relay has yet to publish {standing.unpublished} events"] if standing.unpublished else []
+    found += [] if standing.captured else ["change data capture has yet to publish events"]
     found += [f"{topic}[{partition}] has an open transaction" for topic, partition in sorted(standing.open)]
     for topology in SOURCES:
         places = sorted(standing.behind[topology])
@@ -112,6 +114,7 @@ class Quiet:
         high = await asyncio.to_thread(self._kafka.ends, sorted({topic for topic, _ in ends}), committed=False)
         standing = Standing(
             unpublished=await self._database.unpublished(),
+            captured=await self._database.captured(),
             groups={},
             behind={},
             open={place for place, end in high.items() if end > ends[place]},

@@ -5,49 +5,23 @@ HANDOVERS=10 makes ten of each direction and kills at each step; without it ther
 
 import asyncio
 import os
+from uuid import uuid4
 
+import psycopg
 import pytest
 
+from app.cdc import database as capturing
+from app.cdc import publishing
 from app.config import Settings
-from app.eventstore.postgres import PostgresEventStore
-from app.serde.topics import ORDERS_EVENTS
 from tests.cdc.handing import STEPS, publisher, use, use_and_die
-from tests.chaos.relays import CODEC, appending, check_published, until
-from tests.integration.published_topic import PublishedTopic
+from tests.cdc.loading import Load
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
 HANDOVERS = int(os.environ.get("HANDOVERS", "0"))
-# 300 appends a second
-ORDERS = 10
 KILLS = [(side, step) for side, steps in STEPS.items() for step in steps]
+APPEND = "insert into events (order_id, version, event_id, type, payload) values (%s, 1, %s, '', %s)"
 FEW_KILLS = [("cdc", "stopping the connector"), ("cdc", "starting the connector"), ("relay", "starting the relay")]
-
-
-class Load:
-    """Orders while it is entered; what of them is published afterwards, and checked."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._topic = settings, PublishedTopic(settings.kafka, ORDERS_EVENTS)
-
-    async def __aenter__(self) -> "Load":
-        self._before = len(await asyncio.to_thread(self._topic.committed, 0))
-        self._store = PostgresEventStore(self._settings.postgres, CODEC)
-        await self._store.__aenter__()
-        self._appending = appending(self._store, ORDERS)
-        self.appended = await self._appending.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._appending.__aexit__(None, None, None)
-        await self._store.__aexit__(None, None, None)
-        records = await asyncio.to_thread(self._topic.committed, self._before + len(self.appended))
-        ours = set(self.appended)
-        check_published([record for record in records if CODEC.decode(record.value).event_id in ours], self.appended)
-
-    async def some_more(self) -> None:
-        enough = len(self.appended) + 50
-        await until(lambda: len(self.appended) > enough)
 
 
 async def test_each_side_takes_over_from_the_other_under_load(system: Settings) -> None:
@@ -72,3 +46,25 @@ async def test_a_handover_that_is_killed_goes_on_or_back(system: Settings, side:
         await asyncio.to_thread(use, wanted, system)
         assert publisher(system) == wanted
         await load.some_more()
+
+
+def test_no_marker_is_set_while_an_append_is_in_progress(database: str) -> None:
+    with psycopg.connect(database) as appending, capturing.connected(database) as connection:
+        appending.execute(APPEND, (uuid4(), uuid4(), b""))
+        with pytest.raises(publishing.AppendHangsError):
+            publishing.mark_to_cdc(connection)
+        assert publishing.read(connection).state == "relay"
+        appending.commit()
+        publishing.mark_to_cdc(connection)
+        assert publishing.read(connection).state == "to_cdc"
+
+
+def test_one_handover_runs_at_a_time(database: str) -> None:
+    with (
+        capturing.connected(database) as one,
+        capturing.connected(database) as other,
+        publishing.alone(one),
+        pytest.raises(publishing.HandoverRunsError),
+        publishing.alone(other),
+    ):
+        pass

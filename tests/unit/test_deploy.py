@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from app.cli import GROUPS
 from app.config import PREFIX, Settings, dump
-from app.embedded import postgres
+from app.embedded import connect, jars, postgres
 from tests.unit.compose_file import read
 from topologies.catalogue import NAMES
 
@@ -78,6 +78,20 @@ def test_no_port_is_open_to_other_machines_unasked() -> None:
 def test_postgres_is_set_as_the_embedded_one_where_the_product_relies_on_it() -> None:
     relied_on = {**postgres.ROLE_SETTINGS, "wal_level": postgres.SETTINGS["wal_level"]}
     assert {f"--{name}={value}" for name, value in relied_on.items()} <= set(SERVICES["postgres"]["command"])
+
+
+def test_connect_is_set_as_the_embedded_one_and_is_as_new() -> None:
+    service = SERVICES["connect"]
+    given = service["environment"]
+    names = {"GROUP_ID": "group.id", "CONNECT_EXACTLY_ONCE_SOURCE_SUPPORT": "exactly.once.source.support"}
+    names |= {f"{what.upper()}_STORAGE_TOPIC": f"{what}.storage.topic" for what in ("config", "offset", "status")}
+    names["CONNECT_SCHEDULED_REBALANCE_MAX_DELAY_MS"] = "scheduled.rebalance.max.delay.ms"
+    assert {name: given[name] for name in names} == {name: str(connect.SETTINGS[ours]) for name, ours in names.items()}
+    assert [service["image"].rpartition(":")[2]] == [root.rpartition(":")[2] for root in jars.ROOTS["debezium"]]
+
+
+def test_postgres_limits_what_a_slot_keeps() -> None:
+    assert any(word.startswith("--max_slot_wal_keep_size=") for word in SERVICES["postgres"]["command"])
 
 
 def test_the_page_has_every_setting_with_its_default() -> None:

@@ -16,6 +16,7 @@ def task(partition: int = 0, **changed: Any) -> dict[str, Any]:
 def standing(**changed: Any) -> Standing:
     calm: dict[str, Any] = {
         "unpublished": 0,
+        "captured": True,
         "groups": {topology: {(topic, 0): 5 for topic in topics} for topology, topics in SOURCES.items()},
         "behind": {topology: set() for topology in SOURCES},
         "open": set(),
@@ -35,6 +36,10 @@ def test_a_system_with_nothing_under_way_is_quiet() -> None:
 
 def test_events_that_were_not_published_are_named() -> None:
     assert not_quiet(standing(unpublished=3)) == ["the relay has yet to publish 3 events"]
+
+
+def test_what_was_not_captured_is_named() -> None:
+    assert not_quiet(standing(captured=False)) == ["change data capture has yet to publish events"]
 
 
 def test_an_open_transaction_is_named() -> None:
