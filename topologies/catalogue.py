@@ -8,11 +8,11 @@ from app.serde.registry import SchemaRegistry
 from app.serde.registry_asked import registry_at
 from app.streaming.reactions import Gateway
 from app.streaming.topology import Topology
-from topologies import alerts, fulfilment, inventory, orchestration, order_views, payments, shipping
+from topologies import alerts, fulfilment, inventory, orchestration, order_views, payments, reconciliation, shipping
 
 
 class Projecting(Protocol):
-    """A module whose topology only folds."""
+    """A module whose topology only folds, and calls nobody."""
 
     NAME: str
 
@@ -27,7 +27,7 @@ class Reacting(Protocol):
     def build(self, settings: Settings, registry: SchemaRegistry, gateway: Gateway, /) -> Topology: ...
 
 
-PROJECTIONS: tuple[Projecting, ...] = (order_views,)
+PROJECTIONS: tuple[Projecting, ...] = (order_views, reconciliation)
 REACTIONS: tuple[Reacting, ...] = (payments, inventory, shipping, fulfilment, orchestration, alerts)
 
 NAMES = (*[projecting.NAME for projecting in PROJECTIONS], *[reacting.NAME for reacting in REACTIONS])

@@ -25,12 +25,13 @@ from app.serde.topics import ORDERS_EVENTS
 from app.streaming.names import group_id
 from app.web import dead_letters, sagas
 from app.web.api import create_app
-from app.web.gateway import Gateway, new_client
+from app.web.gateway import Gateway, Gateways, new_client
 from app.web.owners import GroupDirectory, callable_from
 from app.web.saga_desk import SagaDesk
+from app.web.views import VIEWS
 from topologies import catalogue, orchestration, payments
 
-VIEWS_TOPOLOGY = "order-views"
+VIEWED = {view.topology for view in VIEWS}
 GRACE_SECONDS = 5  # for requests under way when the process is told to end
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep an idle connection
 
@@ -51,11 +52,10 @@ def api() -> None:
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     codec = event_codec(committed_registry(), ORDERS_EVENTS)
-    directory = _directory(settings, VIEWS_TOPOLOGY)
     groups = [group_id(name) for name in catalogue.NAMES]
     office = Office(settings.kafka, settings.postgres, groups, committed_registry())
     async with PostgresEventStore(settings.postgres, codec) as store, new_client() as client:
-        app = create_app(store, Gateway(directory, settings.partitions, client), _now)
+        app = create_app(store, Gateways({name: _gateway_to(name, settings, client) for name in VIEWED}), _now)
         dead_letters.serve(app, office)
         audit = Audit(settings.postgres)
         sagas.serve(app, _saga_desk(settings, store, client, audit))
@@ -77,21 +77,22 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         await audit.close()
 
 
-def _directory(settings: Settings, topology: str) -> GroupDirectory:
-    return GroupDirectory(settings.kafka, group_id(topology), callable_from(settings.host))
-
-
 def _saga_desk(settings: Settings, store: PostgresEventStore, client: aiohttp.ClientSession, audit: Audit) -> SagaDesk:
     return SagaDesk(
         store,
-        Gateway(_directory(settings, orchestration.NAME), settings.partitions, client),
-        Gateway(_directory(settings, payments.NAME), settings.partitions, client),
+        _gateway_to(orchestration.NAME, settings, client),
+        _gateway_to(payments.NAME, settings, client),
         History(settings.kafka, committed_registry()),
         audit,
         Sender(settings.kafka, committed_registry()),
         deadline_us=int(settings.order_deadline * 1_000_000),
         now=_now,
     )
+
+
+def _gateway_to(topology: str, settings: Settings, client: aiohttp.ClientSession) -> Gateway:
+    directory = GroupDirectory(settings.kafka, group_id(topology), callable_from(settings.host))
+    return Gateway(directory, settings.partitions, client)
 
 
 def _now() -> Micros:

@@ -241,7 +241,10 @@ class Driver:
         return len(self._log(topic)[task.partition])
 
     def _log(self, topic: str) -> list[list[Record]]:
-        return self.topics.setdefault(topic, [[] for _ in range(self._partitions)])
+        log = self.topics.get(topic)
+        if log is None:
+            log = self.topics[topic] = [[] for _ in range(self._partitions)]
+        return log
 
 
 async def _one(delivery: TaskBatch) -> AsyncIterator[TaskBatch]:

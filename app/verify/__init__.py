@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 
 from app.config import Settings
 from app.errors import SetupError
-from app.verify import changelogs, effects, history
+from app.verify import books, changelogs, effects, history
 from app.verify.compare import compare_row
 from app.verify.database import Database
 from app.verify.decoding import Decoder
@@ -97,6 +97,7 @@ class _Check:
         self._rows = rows(self._cases.values())
         held = await asyncio.to_thread(changelogs.read, self._kafka)
         self._found += changelogs.compare(held, self._rows, self._cases)
+        self._rows |= books.rows(self._cases.values())
         await self._services.each(self._rows, self._compare_row)
 
     async def _compare_row(self, path: str) -> None:

@@ -19,6 +19,7 @@ SOURCES = {
     "shipping": (INVENTORY, ORDERS, "shipping.commands"),
     "fulfilment": TOPICS,
     "orchestration": (*TOPICS, "fulfilment.commands"),
+    "reconciliation": (ORDERS, PAYMENTS, INVENTORY),
     "alerts": ("alerts",),
 }
 PAUSE = 0.3

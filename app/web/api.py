@@ -8,7 +8,7 @@ from app.commands.service import Commands
 from app.domain.events import Micros
 from app.eventstore.port import EventStore
 from app.web import failures, health, openapi, orders, reading
-from app.web.gateway import Gateway
+from app.web.gateway import Readable
 from app.web.middleware import BodyLimit, Measured
 
 DESCRIPTION = """Orders are event-sourced: commands go to `/orders`, and what follows from them is read at `/views`.
@@ -16,7 +16,7 @@ A command is safe to repeat with its `Idempotency-Key`; `If-Match` makes it cond
 """
 
 
-def create_app(store: EventStore, gateway: Gateway, now: Callable[[], Micros]) -> FastAPI:
+def create_app(store: EventStore, gateway: Readable, now: Callable[[], Micros]) -> FastAPI:
     """The service over a store and a gateway that are open for as long as it serves."""
     app = FastAPI(title="orderflow", version="1", description=DESCRIPTION, redirect_slashes=False, redoc_url=None)
     app.state.store, app.state.commands, app.state.gateway = store, Commands(store, now), gateway

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
+from typing import Protocol
 
 import aiohttp
 from starlette.responses import Response
@@ -19,6 +21,12 @@ CONNECTIONS = 200
 # of a worker's last word: the row, no such row, or a row that it cannot read
 STATUSES = frozenset({200, 404, 500})
 FORMS = frozenset({"application/json", MEDIA_TYPE})
+
+
+class Readable(Protocol):
+    """Where views are read."""
+
+    async def read(self, view: View, params: Params) -> Response: ...
 
 
 class Gateway:
@@ -64,6 +72,17 @@ class Gateway:
                 return Response(await answer.read(), answer.status, media_type=answer.headers["content-type"])
         except (aiohttp.ClientError, TimeoutError):
             return None
+
+
+class Gateways:
+    """One for each topology that has views."""
+
+    def __init__(self, by_topology: Mapping[str, Gateway]) -> None:
+        self._by_topology = by_topology
+
+    async def read(self, view: View, params: Params) -> Response:
+        """As that of the view's topology reads it."""
+        return await self._by_topology[view.topology].read(view, params)
 
 
 def new_client() -> aiohttp.ClientSession:

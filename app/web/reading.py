@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
 
-from app.web.gateway import Gateway
+from app.web.gateway import Readable
 from app.web.openapi import problems
 from app.web.views import VIEWS, View
 
@@ -13,7 +13,7 @@ router = APIRouter(tags=["views"])
 
 def _endpoint(view: View) -> Callable[[Request], Awaitable[Response]]:
     async def read(request: Request) -> Response:
-        gateway: Gateway = request.app.state.gateway
+        gateway: Readable = request.app.state.gateway
         return await gateway.read(view, view.params(request.path_params, request.query_params))
 
     return read

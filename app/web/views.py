@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from aiokafka.partitioner import murmur2
 
+from app.domain.reconciliation import OrderBooks, ProductBooks, product_key
 from app.projections import customer_orders, daily_sales, product_demand
 from app.projections.order_summaries import OrderSummary, unpacked
 from app.web import moments
@@ -32,6 +33,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     query_parameters: tuple[str, ...] = ()
     forms: Mapping[str, Callable[[str], str]] = {}
     """By parameter, its one form; raises `ValueError` with what it takes for a text that no row can have."""
+    topology: str = "order-views"
     table: str
     scan: bool = False
     partition_key: Callable[[Params], str]
@@ -122,11 +124,23 @@ def _sums(params: Params, rows: Sequence[daily_sales.Row | product_demand.Row]) 
     return dict(params) | _shown(rows[0], rows[0].__struct_fields__) if rows else None
 
 
+def _order_books(params: Params, rows: Sequence[OrderBooks]) -> Shown | None:
+    derived = ("paid_minor", "held_minor", "settled")
+    return dict(params) | _shown(rows[0], (*_BOOKS, *derived)) | {"kept": rows[0].kept_quantity} if rows else None
+
+
+def _product_books(params: Params, rows: Sequence[ProductBooks]) -> Shown | None:
+    if not rows:
+        return None
+    return dict(params) | _shown(rows[0], ("reserved", "released")) | {"kept": rows[0].reserved - rows[0].released}
+
+
 def _listed(row: OrderSummary | customer_orders.Row, names: Sequence[str]) -> Shown:
     return _shown(row, names) | {"placed_at": moments.text(row.placed_at or 0)}
 
 
 _LISTED = ("order_id", "reference", "status", "currency", "total_minor")
+_BOOKS = ("outcome", "charged_minor", "reserved_minor", "captured_minor", "refunded_minor", "released_minor")
 _ORDER = (
     *_LISTED,
     "customer_id",
@@ -181,5 +195,26 @@ VIEWS: tuple[View, ...] = (
         partition_key=itemgetter("sku"),
         row_key=lambda params: (params["sku"],),
         render=_sums,
+    ),
+    View(
+        name="order-books",
+        summary="The money and stock of an order: what the services say was taken and given back, and what is left",
+        path="/views/reconciliation/orders/{order_id}",
+        forms={"order_id": order_id_of},
+        topology="reconciliation",
+        table="books",
+        partition_key=itemgetter("order_id"),
+        row_key=lambda params: (params["order_id"],),
+        render=_order_books,
+    ),
+    View(
+        name="product-books",
+        summary="How much of a product was reserved and released, and what of it is kept for orders",
+        path="/views/reconciliation/products/{sku}",
+        topology="reconciliation",
+        table="books",
+        partition_key=lambda params: product_key(params["sku"]),
+        row_key=lambda params: (product_key(params["sku"]),),
+        render=_product_books,
     ),
 )

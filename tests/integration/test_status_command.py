@@ -45,7 +45,16 @@ def test_a_worker_that_is_away_and_tasks_that_nobody_runs_are_told(kafka: str, t
     nobody = {"ORDERFLOW_KAFKA": kafka, "ORDERFLOW_PARTITIONS": "1"}
     done = CliRunner().invoke(cli, [], env=nobody)
     assert done.exit_code == 1
-    names = ("alerts", "fulfilment", "inventory", "orchestration", "order-views", "payments", "shipping")
+    names = (
+        "alerts",
+        "fulfilment",
+        "inventory",
+        "orchestration",
+        "order-views",
+        "payments",
+        "reconciliation",
+        "shipping",
+    )
     assert [line.split()[0] for line in done.stdout.splitlines()] == [f"{name}[0]" for name in names]
     assert done.stdout.count("nobody runs it") == len(names)
     away = CliRunner().invoke(cli, ["http://127.0.0.1:1"])

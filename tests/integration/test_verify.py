@@ -59,7 +59,7 @@ def found(report: Report) -> set[tuple[str, str]]:
 async def test_a_clean_system_shows_no_difference(system: SmallSystem) -> None:
     report = await checked(system)
     assert (report.differences, report.not_quiet, report.clean) == ((), (), True)
-    assert (report.orders, report.confirmed, report.cancelled, report.rows) == (2, 1, 1, 5)
+    assert (report.orders, report.confirmed, report.cancelled, report.rows) == (2, 1, 1, 8)
 
 
 async def test_hostile_records_are_no_difference_once_every_reader_has_dead_lettered_them(system: SmallSystem) -> None:
@@ -143,6 +143,8 @@ async def test_every_planted_wrong_is_found(system: SmallSystem) -> None:
         ("stock", PEN.sku),
         ("row", f"/views/orders/{KEPT} total_minor"),
         ("row-missing", "/views/products/PEN%2Fblue/demand"),
+        ("row", f"/views/reconciliation/orders/{UNDONE} paid_minor"),
+        ("row", "/views/reconciliation/products/PEN%2Fblue kept"),
         ("row-extra", "/views/orders/nobody%27s%20order"),
         ("changelog", f"orderflow-order-views-daily_sales-changelog {DAY}/GBP orders"),
         ("changelog", f"orderflow-order-views-order_summaries-changelog {UNDONE}"),

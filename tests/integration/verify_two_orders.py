@@ -113,4 +113,16 @@ def served_rows(delivery_ids: dict[str, str]) -> dict[str, dict[str, Any]]:
         },
         f"/views/sales/{DAY}?currency=GBP": of_day,
         "/views/products/PEN%2Fblue/demand": demand,
+        **served_books(),
+    }
+
+
+def served_books() -> dict[str, dict[str, Any]]:
+    shared = {"charged_minor": 300, "reserved_minor": 0, "captured_minor": 0, "released_minor": 0, "held_minor": 0}
+    kept = {"outcome": "confirmed", "refunded_minor": 0, "paid_minor": 300, "kept": 2, "settled": True}
+    undone = {"outcome": "cancelled", "refunded_minor": 300, "paid_minor": 0, "kept": 0, "settled": True}
+    return {
+        f"/views/reconciliation/orders/{KEPT}": {"order_id": KEPT, **shared, **kept},
+        f"/views/reconciliation/orders/{UNDONE}": {"order_id": UNDONE, **shared, **undone},
+        "/views/reconciliation/products/PEN%2Fblue": {"sku": PEN.sku, "reserved": 4, "released": 2, "kept": 2},
     }

@@ -24,7 +24,7 @@ from app.streaming.driver import Driver
 from app.streaming.reactions import Gateway
 from app.streaming.record import Output, Record
 from app.streaming.topology import Topology
-from topologies import alerts, fulfilment, inventory, orchestration, order_views, payments, shipping
+from topologies import alerts, fulfilment, inventory, orchestration, order_views, payments, reconciliation, shipping
 from topologies.wiring import EventOutput
 
 NAMESPACE = UUID("5d7b7a43-4a2c-4e02-9a53-0f7c5a9f3a01")
@@ -137,6 +137,7 @@ class System:
             shipping.build(settings, REGISTRY, self.carrier),
             fulfilment.build(settings, REGISTRY, self.decisions),
             orchestration.build(settings, REGISTRY, self.decisions),
+            reconciliation.build(settings, REGISTRY),
             alerts.build(settings, REGISTRY, self.receivers),
         ]
 

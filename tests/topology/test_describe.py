@@ -111,4 +111,5 @@ def test_a_text_fits_a_terminal(topology: Topology) -> None:
 def test_an_unknown_topology_is_refused_with_the_names_there_are() -> None:
     result = CliRunner().invoke(cli, ["describe", "orders"])
     assert result.exit_code != 0
-    assert "order-views, payments, inventory, shipping, fulfilment, orchestration, alerts" in str(result.exception)
+    names = "order-views, reconciliation, payments, inventory, shipping, fulfilment, orchestration, alerts"
+    assert names in str(result.exception)

@@ -14,7 +14,7 @@ from tests.topology.checking import decoded, differences
 from tests.topology.system import APPLE, PEAR, SCARCE, System
 
 # of an order with two items: in turn, and in a seeded order of delivery
-STEPS, SEEDED_STEPS = 30, 44
+STEPS, SEEDED_STEPS = 36, 60
 MOMENTS = [(None, steps) for steps in range(STEPS)] + [(1, steps) for steps in range(SEEDED_STEPS)]
 CREATED, PAID, RESERVED, SCHEDULED = "OrderCreated", "PaymentCompleted", "StockReserved", "DeliveryScheduled"
 REFUNDED, RELEASED, UNSCHEDULED = "PaymentRefunded", "StockReleased", "DeliveryCancelled"

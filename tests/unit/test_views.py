@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 from app.domain.events import Item
+from app.domain.reconciliation import Kept, OrderBooks, ProductBooks
 from app.projections import customer_orders, daily_sales, product_demand
 from app.projections.order_summaries import OrderSummary, packed
 from app.web.problem import ProblemError
@@ -43,6 +44,8 @@ PARAMS: dict[str, Params] = {
     "customer-orders": {"customer_id": "17850"},
     "daily-sales": {"day": "2011-10-06", "currency": "GBP"},
     "product-demand": {"sku": "white heart"},
+    "order-books": {"order_id": ORDER.order_id},
+    "product-books": {"sku": "white heart"},
 }
 PROJECTIONS: dict[str, ModuleType] = {
     "customer-orders": customer_orders,
@@ -61,7 +64,7 @@ def found(path: str, query: Params) -> list[tuple[View, Params]]:
     return [(view, params) for view in VIEWS if (params := view.match(path, query)) is not None]
 
 
-@pytest.mark.parametrize("name", ["customer-orders", "product-demand"])
+@pytest.mark.parametrize("name", ["customer-orders", "product-demand", "product-books"])
 @pytest.mark.parametrize("odd", ["plain", "white heart", "50%", "a+b&c=d?e#f", "naïve ☕", "%2F", ";v=1"])
 def test_an_address_leads_back_to_the_row_it_was_made_for(name: str, odd: str) -> None:
     params = dict.fromkeys(PARAMS[name], odd)
@@ -177,6 +180,26 @@ def test_sums_are_shown_with_what_they_are_of() -> None:
         "confirmed_quantity": 6,
         "cancelled_quantity": 0,
     }
+
+
+def test_books_show_what_was_taken_what_was_given_back_and_what_is_left() -> None:
+    kept = (Kept(1, "white heart", 6),)
+    books = OrderBooks(2, 1, 1, "confirmed", 1530, 6, charged_minor=1530, kept=kept)
+    assert shown("order-books", [books]) == {
+        **PARAMS["order-books"],
+        "outcome": "confirmed",
+        "charged_minor": 1530,
+        "reserved_minor": 0,
+        "captured_minor": 0,
+        "refunded_minor": 0,
+        "released_minor": 0,
+        "paid_minor": 1530,
+        "held_minor": 0,
+        "settled": True,
+        "kept": 6,
+    }
+    of_product = {"sku": "white heart", "reserved": 6, "released": 2, "kept": 4}
+    assert shown("product-books", [ProductBooks(6, 2)]) == of_product
 
 
 @pytest.mark.parametrize("name", PARAMS)
