@@ -8,9 +8,12 @@ import pytest
 
 from tests.docs.pages import ROOT, Block, blocks, pages
 from tests.docs.running import Demo
+from tests.docs.test_change_data_capture import PAGE as CHANGE_DATA_CAPTURE
 from tests.docs.test_new_projection import PAGE as NEW_PROJECTION
 
 SHOWN = {"text", "mermaid"}
+# these have a test that follows them
+OF_THEIR_OWN = (CHANGE_DATA_CAPTURE, NEW_PROJECTION)
 MAKE = re.compile(r"(?:^|`)make (?P<target>[a-z]+)(?: ARGS=\"(?P<arguments>[^\"]*)\")?", re.MULTILINE)
 
 
@@ -25,9 +28,9 @@ def makes(page: Path) -> set[tuple[str, str]]:
     return {(asked["target"], asked["arguments"] or "") for asked in MAKE.finditer(page.read_text())}
 
 
-@pytest.mark.parametrize("page", [page for page in pages() if page != NEW_PROJECTION], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in pages() if page not in OF_THEIR_OWN], ids=lambda page: page.name)
 def test_the_commands_of_a_page_work_one_after_another(page: Path, demo: Demo) -> None:
-    """Those of `make` aside; the page about a new projection has a test of its own."""
+    """Those of `make` aside."""
     for text in commands(page):
         demo.terminal.run(text)
 
