@@ -12,6 +12,7 @@ import pytest
 
 from app.cdc import database as capturing
 from app.cdc import publishing
+from app.cdc.handover import NotReadyError
 from app.config import Settings
 from tests.cdc.handing import STEPS, publisher, use, use_and_die
 from tests.cdc.loading import Load
@@ -68,3 +69,17 @@ def test_one_handover_runs_at_a_time(database: str) -> None:
         publishing.alone(other),
     ):
         pass
+
+
+async def test_what_the_relay_holds_back_stays_with_it(system: Settings) -> None:
+    """Behind a refused event of an order, later ones would overtake it on the other side."""
+    await asyncio.to_thread(use, "relay", system)
+    with psycopg.connect(system.postgres, autocommit=True) as connection:
+        connection.execute(
+            "insert into outbox_blocked (aggregateid, shard, xid, seq, last_error, next_attempt_at)"
+            " values (gen_random_uuid(), 0, '0', 0, 'too large', 'infinity')"
+        )
+        with pytest.raises(NotReadyError, match="1 orders are blocked"):
+            await asyncio.to_thread(use, "cdc", system)
+        assert publisher(system) == "relay"
+        connection.execute("delete from outbox_blocked")

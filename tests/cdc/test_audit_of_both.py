@@ -1,0 +1,44 @@
+"""The audit and its repair, whoever publishes the outbox."""
+
+import asyncio
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from app.config import Settings
+from app.eventstore.audit.run import Audit
+from app.eventstore.postgres import PostgresEventStore
+from app.serde.topics import ORDERS_EVENTS, full_name
+from tests.cdc.handing import use
+from tests.chaos.relays import CODEC, appending, until
+from tests.contract.order_streams import created
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+
+STORE = "insert into events (order_id, version, event_id, type, payload) values (%s, 1, %s, %s, %s)"
+
+
+def store_only(settings: Settings) -> str:
+    """An event that never came to the outbox; its id."""
+    event = created(str(uuid4()))
+    row = (event.order_id, event.event_id, full_name(type(event)), CODEC.encode(event))
+    with psycopg.connect(settings.postgres) as connection:
+        connection.execute(STORE, row)
+    return event.event_id
+
+
+@pytest.mark.parametrize("side", ["cdc", "relay"])
+async def test_what_is_missing_is_found_under_load_and_published_by_whoever_publishes(
+    system: Settings, side: str
+) -> None:
+    await asyncio.to_thread(use, side, system)
+    audit = Audit(system.postgres, system.kafka, ORDERS_EVENTS, CODEC.decode, lambda what, done, of: None)
+    async with PostgresEventStore(system.postgres, CODEC) as store, appending(store, orders=10) as appended:
+        await until(lambda: len(appended) > 50)
+        missing = store_only(system)
+        report = await asyncio.to_thread(audit.look)
+        assert [(finding.wrong, finding.event_id) for finding in report.findings] == [("missing", missing)]
+        mended = await asyncio.to_thread(audit.repair)
+    assert (mended.found, mended.republished) == ({}, 1)
+    assert (await asyncio.to_thread(audit.look)).found == {}
