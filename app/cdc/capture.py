@@ -20,6 +20,8 @@ from app.eventstore.outbox import Connection
 
 LIMIT_S: Final = 60.0
 LOOK_S: Final = 0.05
+# until then, that it has failed may be of before it was changed or restarted
+SETTLED_S: Final = 5.0
 
 
 class CaptureFailedError(TransientError):
@@ -79,7 +81,8 @@ class Capture:
         """Returns when the connector runs and has a place from which it would go on."""
         self.connect.resume()
         self.connect.restart()
-        self._wait("the connector does not run", self._runs)
+        settled = time.monotonic() + SETTLED_S
+        self._wait("the connector does not run", lambda: self._runs(settled))
 
     def stop(self) -> None:
         """Returns when nobody reads the slot; nobody will before `resume`."""
@@ -115,9 +118,9 @@ class Capture:
             problems.append("a handover was begun and is not finished; run `orderflow outbox use` again")
         return CaptureStatus(publisher=publisher, connector=status, slot=slot, problems=tuple(problems))
 
-    def _runs(self) -> bool:
+    def _runs(self, settled: float) -> bool:
         status = self.connect.status()
-        if status is not None and status.state == "FAILED":
+        if status is not None and status.state == "FAILED" and time.monotonic() > settled:
             raise CaptureFailedError(f"the connector has failed; Connect says:\n{status.trace}")
         return status is not None and status.running and self.connect.has_offsets()
 
