@@ -55,11 +55,15 @@ def _sum(case: Case, event_type: str) -> int:
 
 
 def _stock(case: Case) -> dict[str, Counter[str]]:
-    """By sku: what was reserved and released by the events, and what is kept by the warehouse."""
+    """By sku: what was reserved and released by the events, and what is kept by the warehouse.
+
+    Where the answer to a reservation was lost, the release is for caution: it gives back nothing that was announced.
+    """
     found, lines = defaultdict[str, Counter[str]](Counter), items_by_version(case)
+    reserved = {event["order_version"] for event in case.of("StockReserved")}
     for name, event_type in (("reserved", "StockReserved"), ("released", "StockReleased")):
         for event in case.of(event_type):
-            for line in lines.get(event["order_version"], []):
+            for line in lines.get(event["order_version"], []) if event["order_version"] in reserved else ():
                 found[line["sku"]][name] += line["quantity"]
     for effect in case.reservations:
         for sku, quantity in effect.quantities.items() if effect.standing else ():

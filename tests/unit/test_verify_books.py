@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from app.verify.books import order_path, product_path, rows
-from app.verify.model import Case
-from tests.unit.verify_orders import cancelled, compensated, confirmed, effect, orchestrated
+from app.verify.model import INVENTORY, Case
+from tests.unit.verify_orders import cancelled, compensated, confirmed, effect, event, orchestrated
 
 NOTHING = {"charged_minor": 0, "reserved_minor": 0, "captured_minor": 0, "refunded_minor": 0, "released_minor": 0}
 
@@ -41,6 +41,12 @@ def test_a_product_has_the_sums_of_all_orders_and_names_them() -> None:
     pens = rows([confirmed(), cancelled(), orchestrated()])[product_path("PEN")]
     assert pens.fields == {"sku": "PEN", "reserved": 6, "released": 2, "kept": 4}
     assert pens.order_ids == {"order-1", "order-2", "order-3"}
+
+
+def test_a_release_for_caution_gives_back_nothing_that_was_announced() -> None:
+    case = compensated()
+    case.answers[INVENTORY].append(event(case.order_id, 2, "StockReleased", order_version=1))
+    assert product_path("PEN") not in rows([case])
 
 
 def test_an_order_without_events_in_the_store_has_no_books() -> None:
