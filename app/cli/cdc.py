@@ -2,14 +2,14 @@
 
 import signal
 import threading
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-import msgspec
 import typer
 
 from app.cdc import database
 from app.cdc.capture import Capture, CaptureStatus
+from app.cli.printing import AsJson, print_json
 from app.config import Settings, load
 from app.embedded import processes
 from app.embedded.connect import ConnectServer
@@ -38,13 +38,13 @@ def up() -> None:
 
 
 @cli.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def status(as_json: AsJson = False) -> None:
     """Who publishes the outbox, the connector with Connect's own trace, the slot. Exit 1 when something is wrong."""
     settings = load()
     with database.connected(settings.postgres) as connection:
         found = Capture(settings, connection).status()
     if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
+        print_json(found)
     else:
         _show(found)
     raise typer.Exit(1 if found.problems else 0)

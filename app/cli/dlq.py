@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from app.cli.letters import redriving
-from app.cli.letters.asking import AsJson, consumer_group, key_of, opened, print_json, print_tree, states
+from app.cli.letters.asking import consumer_group, key_of, opened, states
 from app.cli.options import printable
+from app.cli.printing import AsJson, print_json, print_tree
 from app.deadletters import audit, keys, reading, shown
 from app.deadletters.edits import difference
 from app.deadletters.reading import Filter

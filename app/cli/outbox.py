@@ -3,19 +3,17 @@
 from enum import StrEnum
 from typing import Annotated
 
-import msgspec
 import typer
 
 from app.cdc import database
 from app.cdc.capture import Capture
 from app.cdc.handover import Handover
+from app.cli.printing import AsJson, print_json
 from app.config import load
 from app.errors import RefusedError
 from app.eventstore import blocked
 
 cli = typer.Typer(no_args_is_help=True, help="Say who publishes the outbox; look at what waits in it.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class NotBlockedError(RefusedError):
@@ -62,7 +60,7 @@ def blocked_(as_json: AsJson = False) -> None:
     """One line for each aggregate whose rows wait behind one that Kafka refuses. Exit 1 when there are any."""
     found = blocked.listed(load().postgres)
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        print_json(found)
     else:
         for one in found:
             since, again = (moment.isoformat(timespec="seconds") for moment in (one.blocked_at, one.next_attempt_at))
@@ -88,4 +86,7 @@ def unblock(
     unknown = sorted(set(asked) - set(due))
     if unknown and not every:
         raise NotBlockedError(f"{', '.join(unknown)}: not blocked; `orderflow outbox blocked` lists those that are")
-    typer.echo(msgspec.json.encode({"due": due}) if as_json else f"{len(due)} aggregates are tried now")
+    if as_json:
+        print_json({"due": due})
+    else:
+        typer.echo(f"{len(due)} aggregates are tried now")

@@ -6,8 +6,8 @@ from uuid import uuid4
 import typer
 
 from app.cli.asking_api import asked
-from app.cli.letters.asking import AsJson, print_json, print_tree
 from app.cli.options import printable
+from app.cli.printing import AsJson, print_json, print_tree
 from app.deadletters.audit import operator
 from app.domain.fulfilment_saga import SAGAS
 from app.sagas import describe

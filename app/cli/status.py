@@ -9,6 +9,7 @@ import msgspec
 import typer
 from yarl import URL
 
+from app.cli.printing import AsJson, print_json
 from app.config import Settings, load
 from app.streaming.names import group_id
 from app.web.owners import GroupDirectory, callable_from
@@ -52,7 +53,7 @@ def status(
         list[str] | None,
         typer.Argument(help="Addresses of workers; those that the groups in Kafka name when left out."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """State, lag, what is parked, dead and held. Exit 1 when a worker does not answer, or when a task does not run, is
     held, or waits for an operator."""
@@ -60,7 +61,7 @@ def status(
     for problem in silent:
         typer.secho(problem, err=True, fg="red")
     if as_json:
-        typer.echo(msgspec.json.encode(tasks).decode())
+        print_json(tasks)
     else:
         for task in tasks:
             typer.secho(_line(task), fg=None if task.is_well else "yellow")

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from app.cli.demoing.bars import Bars, Count
+from app.cli.printing import print_json
 from app.cli.producing.showing import show
 from app.config import load
 from app.eventstore.audit.compare import Finding
@@ -42,7 +43,7 @@ def audit(
         running = Audit(settings.postgres, settings.kafka, ORDERS_EVENTS, codec.decode, _Progress(bars).tell)
         report = running.repair() if repair else running.look()
     if as_json:
-        typer.echo(msgspec.json.encode(report))
+        print_json(report)
     else:
         _show(report)
     raise typer.Exit(0 if report.clean else 1)

@@ -1,14 +1,11 @@
 """`orderflow store audit` on real servers: each planted wrong is found, and repaired so that verify finds nothing."""
 
 import asyncio
-import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-import psycopg
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -17,20 +14,19 @@ from typer.testing import CliRunner
 from app.cli import store
 from app.config import dump
 from app.domain import events as e
-from app.embedded.kafka import KafkaServer
 from app.eventstore.audit import repair
 from app.eventstore.audit.repair import RepairWaitsError
 from app.eventstore.audit.run import Audit, Report
 from app.eventstore.postgres import PostgresEventStore
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
-from app.migrations import upgrade
 from app.serde.cloudevents import headers
 from app.serde.topics import ORDERS_EVENTS
 from app.verify import run as verify
 from app.verify.kafka import KafkaReader
 from tests.chaos.relays import CODEC, appending, until
-from tests.integration.verify_system import SmallSystem, small_system
+from tests.integration.relaying import running
+from tests.integration.verify_system import SmallSystem
 from tests.integration.verify_two_orders import KEPT, UNDONE, encoded, envelope, stored_events
 
 pytestmark = pytest.mark.anyio
@@ -45,31 +41,6 @@ class Sent(NamedTuple):
     key: str
     value: bytes
     headers: list[tuple[str, bytes]]
-
-
-@pytest.fixture(scope="module")
-def own_kafka(session_directory: Path) -> Iterator[str]:
-    server = KafkaServer(session_directory / "kafka-of-audit")
-    server.start()
-    yield server.bootstrap
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def own_database(postgres: str) -> str:
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("create database audit")
-    dsn = f"{postgres.rpartition('/')[0]}/audit"
-    upgrade(dsn)
-    return dsn
-
-
-@pytest.fixture(scope="module")
-async def system(
-    own_kafka: str, own_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[SmallSystem]:
-    async with small_system(own_kafka, own_database, tmp_path_factory.mktemp("ledgers")) as system:
-        yield system
 
 
 def sent(event: e.Event) -> Sent:
@@ -138,17 +109,8 @@ def plant(system: SmallSystem, records: Sequence[Sent]) -> None:
     system.wait_for_markers()
 
 
-@contextmanager
-def relaying(kafka: str, postgres: str, group: str = GROUP) -> Iterator[None]:
-    relay = Relay(postgres, lambda shard: Publisher(kafka, group, ORDERS_EVENTS, shard))
-    thread = threading.Thread(target=relay.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        relay.stop()
-        thread.join(LIMIT_S)
-        assert not thread.is_alive()
+def relaying(kafka: str, postgres: str, group: str = GROUP) -> AbstractContextManager[None]:
+    return running(Relay(postgres, lambda shard: Publisher(kafka, group, ORDERS_EVENTS, shard)))
 
 
 def audit(kafka: str, postgres: str) -> Audit:

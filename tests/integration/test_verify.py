@@ -1,51 +1,20 @@
 """The whole check against real servers: a clean system shows nothing, and every planted wrong is found."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-import psycopg
 import pytest
 
 from app.domain import events as e
-from app.embedded.kafka import KafkaServer
-from app.migrations import upgrade
 from app.streaming.table import row_key
 from app.verify import Report, run
 from app.verify.kafka import KafkaReader
-from tests.integration.verify_system import LETTERS, SmallSystem, small_system
+from tests.integration.verify_system import LETTERS, SmallSystem
 from tests.integration.verify_two_orders import DAY, KEPT, PEN, UNDONE, envelope, stored_events, stored_rows
 
 pytestmark = pytest.mark.anyio
 GHOST = str(uuid5(NAMESPACE_OID, "ghost"))
-
-
-@pytest.fixture(scope="module")
-def own_kafka(session_directory: Path) -> Iterator[str]:
-    """A broker of its own: the check reads all that is in the topics of the product."""
-    server = KafkaServer(session_directory / "kafka-of-verify")
-    server.start()
-    yield server.bootstrap
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def own_database(postgres: str) -> str:
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("create database verify")
-    dsn = f"{postgres.rpartition('/')[0]}/verify"
-    upgrade(dsn)
-    return dsn
-
-
-@pytest.fixture(scope="module")
-async def system(
-    own_kafka: str, own_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[SmallSystem]:
-    async with small_system(own_kafka, own_database, tmp_path_factory.mktemp("ledgers")) as system:
-        yield system
 
 
 async def checked(system: SmallSystem) -> Report:

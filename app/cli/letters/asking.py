@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from app.config import load
@@ -17,8 +15,6 @@ from topologies import catalogue
 
 STATES = ("dead", "redriving", "resolved", "discarded", "replaced")
 FILTERS = ("topology", "key", "reason")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @contextmanager
@@ -73,12 +69,3 @@ def chosen(group: str | None, letters: Sequence[str], filters: Sequence[str]) ->
         key=key_of(pairs.get("key")),
         reason=pairs.get("reason"),
     )
-
-
-def print_json(value: Any) -> None:
-    typer.echo(msgspec.json.encode(value).decode())
-
-
-def print_tree(value: Any) -> None:
-    """For people: the same, with room."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli.letters.asking import AsJson, chosen, opened, print_json
+from app.cli.letters.asking import chosen, opened
 from app.cli.options import printable
+from app.cli.printing import AsJson, print_json
 from app.config import load
 from app.deadletters import audit, planned, reading, runs
 from app.deadletters.campaign import Campaign, told

@@ -1,0 +1,41 @@
+"""A small system on servers of its own, for the modules that judge all that is in the topics of the product."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.embedded.kafka import KafkaServer
+from app.migrations import upgrade
+from tests.integration.verify_system import SmallSystem, small_system
+
+
+@pytest.fixture(scope="module")
+def own_name(request: pytest.FixtureRequest) -> str:
+    return request.path.stem
+
+
+@pytest.fixture(scope="module")
+def own_kafka(session_directory: Path, own_name: str) -> Iterator[str]:
+    server = KafkaServer(session_directory / f"kafka-of-{own_name}")
+    server.start()
+    yield server.bootstrap
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def own_database(postgres: str, own_name: str) -> str:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"create database {own_name}".encode())
+    dsn = f"{postgres.rpartition('/')[0]}/{own_name}"
+    upgrade(dsn)
+    return dsn
+
+
+@pytest.fixture(scope="module")
+async def system(
+    own_kafka: str, own_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[SmallSystem]:
+    async with small_system(own_kafka, own_database, tmp_path_factory.mktemp("ledgers")) as system:
+        yield system
