@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 
@@ -46,10 +47,11 @@ def main() -> None:
     parser.add_argument("--mutations", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=reporting.RESULTS)
     asked, on = parser.parse_args(), reporting.machine()
     figures = fuzz(asked.mutations, asked.seed, asked.processes)
     sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
-    reporting.save_figures(reporting.RESULTS, "fuzz", on, [msgspec.to_builtins(figures)])
+    reporting.save_figures(asked.results, "fuzz", on, [msgspec.to_builtins(figures)])
     sys.exit(0 if figures.sound else 1)
 
 
