@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any, TypeAlias
 
 import psycopg
 import pytest
@@ -11,17 +12,19 @@ from app.eventstore.session import Session
 pytestmark = pytest.mark.anyio
 
 LIMIT_S = 5.0
-OTHERS = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+CONNECTED = """select pid, datname, application_name, state, wait_event, query from pg_stat_activity
+               where backend_type = 'client backend' and pid <> pg_backend_pid()"""
+
+Backend: TypeAlias = tuple[Any, ...]
 
 
-async def others(administrator: psycopg.AsyncConnection[tuple[int]]) -> int:
-    cursor = await administrator.execute(OTHERS)
-    (count,) = await cursor.fetchone() or (0,)
-    return count
+async def connected(administrator: psycopg.AsyncConnection[Backend]) -> dict[int, Backend]:
+    return {row[0]: row for row in await (await administrator.execute(CONNECTED)).fetchall()}
 
 
 async def test_a_connect_that_is_given_up_at_any_moment_holds_no_connection(postgres: str, database: str) -> None:
-    async with await psycopg.AsyncConnection[tuple[int]].connect(postgres, autocommit=True) as administrator:
+    async with await psycopg.AsyncConnection[Backend].connect(postgres, autocommit=True) as administrator:
+        before = await connected(administrator)
         for after_us in range(0, 10_000, 500):
             session = Session(database, "given-up", LIMIT_S)
             asking = asyncio.create_task(session.run("select 1"))
@@ -30,8 +33,8 @@ async def test_a_connect_that_is_given_up_at_any_moment_holds_no_connection(post
             await asyncio.gather(asking, return_exceptions=True)
             await session.close()
         until = time.monotonic() + LIMIT_S
-        while await others(administrator):
-            assert time.monotonic() < until
+        while left := [row for pid, row in (await connected(administrator)).items() if pid not in before]:
+            assert time.monotonic() < until, left
             await asyncio.sleep(0.01)
 
 
