@@ -93,7 +93,7 @@ class Capture:
         """Whether it runs, hangs or is dead, the connector publishes nothing from here on; `set_up` makes it anew."""
         # the slot first: a task that starts again has a transactional id that is good again, and nothing to read
         database.drop_slot(self._connection, self.name)
-        missing.shut_out(self._settings.kafka, f"connect-cluster-{GROUP}-{self.name}-0")
+        missing.shut_out(self._settings.kafka, f"{GROUP}-{self.name}-0")  # the id of a source task, as Connect makes it
 
     def publish_missing(self) -> int:
         """How many events had still to be captured; they are in the topic now."""
