@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from app.commands.orders import Orders
 from app.domain.events import Event, Micros
 from app.domain.orders import Command, CreateOrder, Order, UnknownOrderError, decide, evolve_all
 from app.errors import ConcurrencyError, RefusedError, TransientError
@@ -47,11 +48,12 @@ class Commands:
 
     def __init__(self, store: EventStore, now: Callable[[], Micros]) -> None:
         self._store, self._now = store, now
+        self._orders = Orders(store)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def order(self, order_id: str) -> Order:
         """The order as all its events make it; `UnknownOrderError` when it has none."""
-        order = await self._read(order_id)
+        order = await self._orders.current(order_id)
         if order is None:
             raise UnknownOrderError(f"order {order_id} is unknown; create it first")
         return order
@@ -82,14 +84,14 @@ class Commands:
     async def _handle(self, request: Request) -> Handled:
         order_id = request.command.order_id
         # a new order is not looked for first: the store refuses a second one
-        order = None if isinstance(request.command, CreateOrder) else await self._read(order_id)
+        order = None if isinstance(request.command, CreateOrder) else await self._orders.current(order_id)
         for _ in range(ATTEMPTS):
             try:
                 return await self._attempt(order, request)
             except ConcurrencyError:
                 if request.expected is not None:
                     raise
-            order = await self._read(order_id)
+            order = await self._orders.current(order_id)
         raise ContendedError(f"order {order_id} changed {ATTEMPTS} times meanwhile; send the command again")
 
     async def _attempt(self, order: Order | None, request: Request) -> Handled:
@@ -123,9 +125,5 @@ class Commands:
         )
 
     async def _replayed(self, request: Request, appended: Appended) -> Handled:
-        events = await self._store.read(request.command.order_id)
-        return Handled(evolve_all(None, events[: appended.version]), replayed=True)
-
-    async def _read(self, order_id: str) -> Order | None:
-        events = await self._store.read(order_id)
-        return evolve_all(None, events) if events else None
+        order = await self._orders.at(request.command.order_id, appended.version)
+        return Handled(order, replayed=True)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.domain.events import Event
 from app.errors import ConcurrencyError
-from app.eventstore.port import Appended
+from app.eventstore.port import Appended, Snapshot
 from app.eventstore.streams import check_append, command_reused
 
 
@@ -16,6 +16,7 @@ class MemoryEventStore:
         self.outbox: list[Event] = []
         self._streams: dict[str, list[Event]] = {}
         self._results: dict[UUID, tuple[str, bytes, int]] = {}
+        self._snapshots: dict[str, Snapshot] = {}
 
     async def append(
         self, order_id: str, expected: int, events: Sequence[Event], *, command_id: UUID, fingerprint: bytes = b""
@@ -34,6 +35,17 @@ class MemoryEventStore:
 
     async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
         return self._streams.get(order_id, [])[max(from_version, 1) - 1 :]
+
+    async def read_latest(self, order_id: str, schema: str) -> tuple[Snapshot | None, list[Event]]:
+        kept = self._snapshots.get(order_id)
+        if kept is None or kept.schema != schema:
+            return None, await self.read(order_id)
+        return kept, await self.read(order_id, kept.version + 1)
+
+    def keep(self, order_id: str, snapshot: Snapshot) -> None:
+        kept = self._snapshots.get(order_id)
+        if kept is None or kept.schema != snapshot.schema or kept.version < snapshot.version:
+            self._snapshots[order_id] = snapshot
 
     async def recorded(self, order_id: str, *, command_id: UUID, fingerprint: bytes = b"") -> Appended | None:
         result = self._results.get(command_id)

@@ -33,6 +33,14 @@ class Appended(msgspec.Struct, frozen=True):
     replayed: bool
 
 
+class Snapshot(msgspec.Struct, frozen=True):
+    """An order as its first `version` events have made it; `schema` names the form of `state`."""
+
+    version: int
+    schema: str
+    state: bytes
+
+
 class EventStore(Protocol):
     """One stream of events per order. Every call ends within a bounded time."""
 
@@ -49,6 +57,14 @@ class EventStore(Protocol):
 
     async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
         """The events of the order from that version on, in order; none for an order that does not exist."""
+        ...
+
+    async def read_latest(self, order_id: str, schema: str) -> tuple[Snapshot | None, list[Event]]:
+        """The snapshot of the order and the events behind it; all events where none of that schema was kept."""
+        ...
+
+    def keep(self, order_id: str, snapshot: Snapshot) -> None:
+        """Has it written beside the appends, in place of an older one. It may be lost: nothing relies on it."""
         ...
 
     async def recorded(self, order_id: str, *, command_id: UUID, fingerprint: bytes = b"") -> Appended | None:

@@ -14,8 +14,9 @@ from app.domain.events import Event
 from app.eventstore.batch import Command, event_row, failure
 from app.eventstore.group_commit import GroupCommit
 from app.eventstore.outbox import NOTIFY
-from app.eventstore.port import Appended, StoreUnavailableError
+from app.eventstore.port import Appended, Snapshot, StoreUnavailableError
 from app.eventstore.session import Rows, Session
+from app.eventstore.snapshots import READ_LATEST, SnapshotWriter, latest
 from app.eventstore.streams import check_append, command_reused, stream_of
 
 READ = "select payload from events where order_id = %b and version >= %b order by version"
@@ -42,8 +43,10 @@ class PostgresEventStore:
 
     def __init__(self, dsn: str, codec: Codec) -> None:
         self._codec = codec
-        self._sessions = [Session(dsn, "orderflow-store", LIMIT_SECONDS) for _ in range(WRITERS + READERS + 1)]
-        self._readers = itertools.cycle(self._sessions[WRITERS:-1])
+        self._sessions = [Session(dsn, "orderflow-store", LIMIT_SECONDS) for _ in range(WRITERS + READERS + 2)]
+        self._notifying, beside, *reading = self._sessions[WRITERS:]
+        self._snapshots = SnapshotWriter(beside)
+        self._readers = itertools.cycle(reading)
         self._appended = asyncio.Event()
         self._group = GroupCommit(self._sessions[:WRITERS], self._appended.set)
 
@@ -65,6 +68,17 @@ class PostgresEventStore:
         rows = await self._query(READ, stream, from_version) if stream else []
         return [self._codec.decode(payload) for (payload,) in rows]
 
+    async def read_latest(self, order_id: str, schema: str) -> tuple[Snapshot | None, list[Event]]:
+        stream = stream_of(order_id)
+        rows = await self._query(READ_LATEST, stream, schema, stream) if stream else []
+        snapshot, payloads = latest(rows, schema)
+        return snapshot, [self._codec.decode(payload) for payload in payloads]
+
+    def keep(self, order_id: str, snapshot: Snapshot) -> None:
+        stream = stream_of(order_id)
+        if stream is not None:
+            self._snapshots.take(stream, snapshot)
+
     async def recorded(self, order_id: str, *, command_id: UUID, fingerprint: bytes = b"") -> Appended | None:
         for stream, version, kept in await self._query(RECORDED, command_id):
             if (str(stream), kept) != (order_id, fingerprint):
@@ -84,19 +98,20 @@ class PostgresEventStore:
             self._appended.clear()
             # the relay looks by itself too, if later
             with contextlib.suppress(StoreUnavailableError, psycopg.Error):
-                await self._sessions[-1].run(NOTIFY)
+                await self._notifying.run(NOTIFY)
             # under load one notification speaks for many appends
             await asyncio.sleep(NOTIFY_PAUSE_S)
 
     async def __aenter__(self) -> Self:
         self._group.start()
-        self._notifier = asyncio.create_task(self._notify())
+        self._beside = [asyncio.create_task(self._notify()), asyncio.create_task(self._snapshots.run())]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._group.stop(LIMIT_SECONDS)
-        self._notifier.cancel()
-        await asyncio.gather(self._notifier, return_exceptions=True)
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         await asyncio.gather(*[session.close() for session in self._sessions])

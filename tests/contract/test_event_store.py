@@ -9,12 +9,14 @@ import pytest
 from app.domain.events import Event
 from app.errors import ConcurrencyError
 from app.eventstore.memory import MemoryEventStore
-from app.eventstore.port import Appended, AppendFailedError, CommandReusedError, EventStore
+from app.eventstore.port import Appended, AppendFailedError, CommandReusedError, EventStore, Snapshot
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from tests.contract.order_streams import added, created, history
+
+LIMIT_S = 60.0
 
 pytestmark = pytest.mark.anyio
 
@@ -183,3 +185,54 @@ async def test_many_orders_are_appended_at_once_each_with_its_own_outcome(store:
     for nth, order in enumerate(orders):
         count = 1 if order in stale else 1 + nth % 3
         assert [event.version for event in await store.read(order)] == list(range(1, count + 1))
+
+
+async def kept(store: EventStore, order_id: str, snapshot: Snapshot) -> list[Event]:
+    """The events behind the snapshot, once that is the one which the order is read from."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            found, events = await store.read_latest(order_id, snapshot.schema)
+            if found == snapshot:
+                return events
+            await asyncio.sleep(0.01)
+
+
+async def test_a_long_order_is_read_from_its_snapshot_on(store: EventStore, order_id: str) -> None:
+    for last in range(1_000, 10_001, 1_000):
+        await store.append(order_id, last - 1_000, history(order_id, last - 999, last), command_id=uuid4())
+    snapshot = Snapshot(9_900, "form", b"state")
+    store.keep(order_id, snapshot)
+    events = await kept(store, order_id, snapshot)
+    assert [event.version for event in events] == list(range(9_901, 10_001))
+
+
+async def test_a_snapshot_of_another_schema_is_not_read(store: EventStore, order_id: str) -> None:
+    events = history(order_id, 1, 3)
+    await store.append(order_id, 0, events, command_id=uuid4())
+    old = Snapshot(2, "old form", b"old")
+    store.keep(order_id, old)
+    assert await kept(store, order_id, old) == events[2:]
+    assert await store.read_latest(order_id, "new form") == (None, events)
+
+    new = Snapshot(1, "new form", b"new")
+    store.keep(order_id, new)
+    assert await kept(store, order_id, new) == events[1:]
+    assert await store.read_latest(order_id, "old form") == (None, events)
+
+
+async def test_an_older_snapshot_never_replaces_a_newer_one(store: EventStore, order_id: str) -> None:
+    later = str(uuid4())
+    for order in (order_id, later):
+        await store.append(order, 0, history(order, 1, 3), command_id=uuid4())
+    newer, older = Snapshot(3, "form", b"newer"), Snapshot(2, "form", b"older")
+    store.keep(order_id, newer)
+    await kept(store, order_id, newer)
+    store.keep(order_id, older)
+    store.keep(later, older)
+    await kept(store, later, older)
+    assert await store.read_latest(order_id, "form") == (newer, [])
+
+
+@pytest.mark.parametrize("unknown", ["00000000-0000-0000-0000-000000000000", "no order"])
+async def test_an_unknown_order_is_read_latest_as_nothing(store: EventStore, unknown: str) -> None:
+    assert await store.read_latest(unknown, "form") == (None, [])

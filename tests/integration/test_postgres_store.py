@@ -18,6 +18,7 @@ from app.eventstore.port import (
     Appended,
     AppendFailedError,
     EventStore,
+    Snapshot,
     StoreBusyError,
     StoreUnavailableError,
 )
@@ -129,6 +130,16 @@ async def test_who_listens_is_told_of_an_append(store: PostgresEventStore, datab
         await append_new(store, str(uuid4()))
         told = await asyncio.to_thread(lambda: list(listener.notifies(timeout=10, stop_after=1)))
     assert [notification.channel for notification in told] == ["outbox"]
+
+
+async def test_a_snapshot_that_cannot_be_written_holds_up_no_append(store: PostgresEventStore, database: str) -> None:
+    order_id = str(uuid4())
+    await append_new(store, order_id)
+    with psycopg.connect(database) as rival:
+        rival.execute("lock table snapshots")
+        store.keep(order_id, Snapshot(1, "form", b"state"))
+        assert await append_new(store, str(uuid4())) == Appended(1, replayed=False)
+        rival.rollback()
 
 
 async def test_more_commands_than_may_wait_are_turned_away(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
