@@ -1,5 +1,7 @@
 """`orderflow store`: looks after the event store and the topic that comes from it."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
@@ -7,11 +9,13 @@ import typer
 from rich.console import Console
 
 from app.cli.demoing.bars import Bars, Count
-from app.cli.printing import print_json
+from app.cli.printing import AsJson, print_json
 from app.cli.producing.showing import show
 from app.config import load
 from app.eventstore.audit.compare import Finding
 from app.eventstore.audit.run import Audit, Report
+from app.eventstore.port import PAGE, START, Recorded
+from app.eventstore.postgres import PostgresEventStore
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
@@ -47,6 +51,39 @@ def audit(
     else:
         _show(report)
     raise typer.Exit(0 if report.clean else 1)
+
+
+@cli.command()
+def events(
+    after: Annotated[str, typer.Option(help="Only those behind this position.")] = START,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many at most.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print all events, one a line, in an order that stays as it is: go on later behind the last position.
+
+    Those of an order stand by version. An event that one of an append in progress may still precede is not there yet.
+    """
+    asyncio.run(_print_events(after, limit, as_json=as_json))
+
+
+async def _print_events(after: str, limit: int | None, *, as_json: bool) -> None:
+    settings = load()
+    async with PostgresEventStore(settings.postgres, event_codec(committed_registry(), ORDERS_EVENTS)) as store:
+        async for recorded in _events(store, after, limit):
+            event, kind = recorded.event, type(recorded.event).__name__
+            if as_json:
+                print_json({"position": recorded.position, "type": kind, "event": event})
+            else:
+                typer.echo(f"{recorded.position}  {kind}")
+
+
+async def _events(store: PostgresEventStore, after: str, limit: int | None) -> AsyncIterator[Recorded]:
+    left = limit
+    while page := await store.read_all(after, PAGE if left is None else min(left, PAGE)):
+        for recorded in page:
+            yield recorded
+        after = page[-1].position
+        left = None if left is None else left - len(page)
 
 
 class _Progress:

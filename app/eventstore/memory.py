@@ -5,8 +5,8 @@ from uuid import UUID
 
 from app.domain.events import Event
 from app.errors import ConcurrencyError
-from app.eventstore.port import Appended, Snapshot
-from app.eventstore.streams import check_append, command_reused
+from app.eventstore.port import PAGE, START, Appended, Recorded, Snapshot
+from app.eventstore.streams import check_append, command_reused, no_position
 
 
 class MemoryEventStore:
@@ -35,6 +35,13 @@ class MemoryEventStore:
 
     async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
         return self._streams.get(order_id, [])[max(from_version, 1) - 1 :]
+
+    async def read_all(self, after: str = START, limit: int = PAGE) -> list[Recorded]:
+        if after != START and not after.isdecimal():
+            raise no_position(after)
+        first = int(after or 0)
+        page = self.outbox[first : first + limit]
+        return [Recorded(str(number), event) for number, event in enumerate(page, first + 1)]
 
     async def read_latest(self, order_id: str, schema: str) -> tuple[Snapshot | None, list[Event]]:
         kept = self._snapshots.get(order_id)

@@ -9,6 +9,9 @@ import msgspec
 from app.domain.events import Event
 from app.errors import PermanentError, RefusedError, TransientError
 
+START = ""
+PAGE = 1_000
+
 
 class StoreUnavailableError(TransientError):
     """The store did not answer. The command may have been appended: repeat it with the same command id."""
@@ -31,6 +34,17 @@ class Appended(msgspec.Struct, frozen=True):
 
     version: int
     replayed: bool
+
+
+class NoPositionError(RefusedError):
+    """It is no position of `read_all`. Take one that it gave, or begin at the start."""
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An event and where it stands among all events."""
+
+    position: str
+    event: Event
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -57,6 +71,14 @@ class EventStore(Protocol):
 
     async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
         """The events of the order from that version on, in order; none for an order that does not exist."""
+        ...
+
+    async def read_all(self, after: str = START, limit: int = PAGE) -> list[Recorded]:
+        """The next events of all orders, those of each by version: read on after the last position, page by page, and
+        each is given once. An event that may still be preceded by one of an append in progress waits for that.
+
+        Raises `NoPositionError`.
+        """
         ...
 
     async def read_latest(self, order_id: str, schema: str) -> tuple[Snapshot | None, list[Event]]:

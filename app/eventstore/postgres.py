@@ -11,10 +11,11 @@ from uuid import UUID
 import psycopg
 
 from app.domain.events import Event
+from app.eventstore.all_events import READ_ALL, place, position
 from app.eventstore.batch import Command, event_row, failure
 from app.eventstore.group_commit import GroupCommit
 from app.eventstore.outbox import NOTIFY
-from app.eventstore.port import Appended, Snapshot, StoreUnavailableError
+from app.eventstore.port import PAGE, START, Appended, Recorded, Snapshot, StoreUnavailableError
 from app.eventstore.session import Rows, Session
 from app.eventstore.snapshots import READ_LATEST, SnapshotWriter, latest
 from app.eventstore.streams import check_append, command_reused, stream_of
@@ -67,6 +68,10 @@ class PostgresEventStore:
         stream = stream_of(order_id)
         rows = await self._query(READ, stream, from_version) if stream else []
         return [self._codec.decode(payload) for (payload,) in rows]
+
+    async def read_all(self, after: str = START, limit: int = PAGE) -> list[Recorded]:
+        rows = await self._query(READ_ALL, *place(after), limit)
+        return [Recorded(position(*where), self._codec.decode(payload)) for *where, payload in rows]
 
     async def read_latest(self, order_id: str, schema: str) -> tuple[Snapshot | None, list[Event]]:
         stream = stream_of(order_id)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.domain.events import Event
-from app.eventstore.port import AppendFailedError, CommandReusedError
+from app.eventstore.port import AppendFailedError, CommandReusedError, NoPositionError
 
 # of PostgreSQL's integer
 MAX_VERSION = 2**31 - 1
@@ -40,3 +40,7 @@ def check_append(order_id: str, expected: int, events: Sequence[Event]) -> UUID:
 
 def command_reused(command_id: UUID) -> CommandReusedError:
     return CommandReusedError(f"command id {command_id} belongs to another command; send this one under its own id")
+
+
+def no_position(after: str) -> NoPositionError:
+    return NoPositionError(f"{after!r} is no position; take one as it was given with an event")

@@ -9,11 +9,19 @@ import pytest
 from app.domain.events import Event
 from app.errors import ConcurrencyError
 from app.eventstore.memory import MemoryEventStore
-from app.eventstore.port import Appended, AppendFailedError, CommandReusedError, EventStore, Snapshot
+from app.eventstore.port import (
+    Appended,
+    AppendFailedError,
+    CommandReusedError,
+    EventStore,
+    NoPositionError,
+    Snapshot,
+)
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
+from tests.contract.following import all_events
 from tests.contract.order_streams import added, created, history
 
 LIMIT_S = 60.0
@@ -236,3 +244,32 @@ async def test_an_older_snapshot_never_replaces_a_newer_one(store: EventStore, o
 @pytest.mark.parametrize("unknown", ["00000000-0000-0000-0000-000000000000", "no order"])
 async def test_an_unknown_order_is_read_latest_as_nothing(store: EventStore, unknown: str) -> None:
     assert await store.read_latest(unknown, "form") == (None, [])
+
+
+async def test_all_events_are_read_page_by_page_each_once(store: EventStore) -> None:
+    orders = [str(uuid4()) for _ in range(6)]
+    events = [history(order, 1, 1 + nth) for nth, order in enumerate(orders)]
+    await asyncio.gather(
+        *[store.append(order, 0, stream, command_id=uuid4()) for order, stream in zip(orders, events, strict=True)]
+    )
+    found = await all_events(store, 21, limit=4)
+    assert found == await all_events(store, 21)
+    for order, stream in zip(orders, events, strict=True):
+        assert [recorded.event for recorded in found if recorded.event.order_id == order] == stream
+
+
+async def test_what_is_appended_later_comes_behind_all_there_was(store: EventStore, order_id: str) -> None:
+    assert await store.read_all() == []
+    events = history(order_id, 1, 4)
+    await store.append(order_id, 0, events[:2], command_id=uuid4())
+    last = (await all_events(store, 2))[-1].position
+    assert await store.read_all(last) == []
+    await store.append(order_id, 2, events[2:], command_id=uuid4())
+    assert [recorded.event for recorded in await all_events(store, 4)] == events
+    assert [recorded.event.version for recorded in await store.read_all(last)] == [3, 4]
+
+
+@pytest.mark.parametrize("after", ["-1", "here", "1/2", "1/00000000-0000-0000-0000-000000000000/-1"])
+async def test_what_is_no_position_is_refused(store: EventStore, after: str) -> None:
+    with pytest.raises(NoPositionError):
+        await store.read_all(after)

@@ -18,6 +18,7 @@ from app.eventstore.port import (
     Appended,
     AppendFailedError,
     EventStore,
+    Recorded,
     Snapshot,
     StoreBusyError,
     StoreUnavailableError,
@@ -26,6 +27,7 @@ from app.eventstore.postgres import PostgresEventStore
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
+from tests.contract.following import all_events
 from tests.contract.order_streams import created, history
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +115,35 @@ async def test_a_rival_that_does_not_end_is_not_waited_for_and_holds_up_no_other
     assert isinstance(outcomes[0], StoreUnavailableError)
     assert outcomes[1:] == [Appended(1, replayed=False)] * 4
     assert await append_new(store, held) == Appended(1, replayed=False)
+
+
+async def test_no_event_is_read_past_an_append_in_progress(store: PostgresEventStore, database: str) -> None:
+    first, second = str(uuid4()), str(uuid4())
+    event = created(first)
+    row = UUID(first), UUID(event.event_id), CODEC.encode(event)
+    with psycopg.connect(database) as slow:
+        slow.execute("insert into events (order_id, version, event_id, type, payload) values (%s, 1, %s, 't', %s)", row)
+        await append_new(store, second)
+        assert await store.read_all() == []
+        slow.commit()
+    read = await all_events(store, 2)
+    assert [recorded.event.order_id for recorded in read] == [first, second]
+
+
+async def test_who_reads_all_events_while_they_are_appended_has_each_once(database: str) -> None:
+    orders = [str(uuid4()) for _ in range(12)]
+    async with PostgresEventStore(database, CODEC) as first, PostgresEventStore(database, CODEC) as second:
+        racers = [contend((first, second)[seed % 2], orders, random.Random(seed)) for seed in range(8)]
+        appending = asyncio.gather(*racers)
+        read: list[Recorded] = await all_events(first, 1)
+        while not appending.done():
+            read += await first.read_all(read[-1].position, limit=50)
+            await asyncio.sleep(0)
+        count = sum(await appending)
+        read += await all_events(first, count - len(read), read[-1].position)
+        assert read == await all_events(first, count)
+        for order in orders:
+            assert [found.event for found in read if found.event.order_id == order] == await first.read(order)
 
 
 async def test_an_append_within_a_transaction_that_wrote_before_is_refused(database: str) -> None:

@@ -1,0 +1,19 @@
+"""Reads all events as who follows them does: page by page, waiting for what is still in progress."""
+
+import asyncio
+
+from app.eventstore.port import START, EventStore, Recorded
+
+LIMIT_S = 60.0
+
+
+async def all_events(store: EventStore, count: int, after: str = START, limit: int = 1_000) -> list[Recorded]:
+    """The next `count` events: the last ones may wait for any transaction of the server to end."""
+    found: list[Recorded] = []
+    async with asyncio.timeout(LIMIT_S):
+        while len(found) < count:
+            page = await store.read_all(found[-1].position if found else after, limit)
+            assert len(page) <= limit
+            found += page
+            await asyncio.sleep(0)
+    return found
