@@ -74,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     brake_keys: Natural = 10
     brake_window: Seconds = 10.0
     order_deadline: Seconds = 300.0
+    results_keep_days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     alert_webhook: str = ""
     alert_secret: str = ""
     retry_delays_ms: tuple[Natural, ...] = (2_000, 4_000, 8_000, 16_000, 32_000)

@@ -3,6 +3,7 @@
 import signal
 import socket
 import threading
+from datetime import timedelta
 
 import typer
 import uvicorn
@@ -15,12 +16,14 @@ from app.alerts.produced import ProducedAlerts
 from app.cdc.guard import SlotGuard
 from app.cli.listening import listen
 from app.config import Settings, load
+from app.domain.events import OrderCancelled, OrderConfirmed
 from app.eventstore import backlog
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
+from app.eventstore.results import ResultExpiry
 from app.observability import metrics
 from app.observability.log import setup
-from app.serde.topics import ORDERS_EVENTS
+from app.serde.topics import ORDERS_EVENTS, full_name
 from app.streaming.names import group_id
 from app.web.problem import MEDIA_TYPE, Problem
 
@@ -33,17 +36,23 @@ cli = typer.Typer()
 def relay() -> None:
     """Publish what is appended, in order per order, each event once. Any number may run. Ends on SIGINT or SIGTERM.
 
-    It also watches the slot of change data capture, whoever publishes.
+    It also watches the slot of change data capture, whoever publishes, and removes old results of commands.
     """
     settings = load()
     setup(settings.log_level)
     running = Relay(settings.postgres, lambda shard: Publisher(settings.kafka, GROUP, ORDERS_EVENTS, shard))
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: running.stop())
+    threading.Thread(target=_expiry(settings).run, args=(threading.Event(),), daemon=True).start()
     guard = SlotGuard(settings.postgres, ProducedAlerts(settings.kafka).send)
     threading.Thread(target=guard.run, args=(threading.Event(),), daemon=True).start()
     threading.Thread(target=_serve, args=(settings, running, listen(settings)), daemon=True).start()
     running.run()
+
+
+def _expiry(settings: Settings) -> ResultExpiry:
+    ends = [full_name(kind) for kind in (OrderConfirmed, OrderCancelled)]
+    return ResultExpiry(settings.postgres, timedelta(days=settings.results_keep_days), ends)
 
 
 def _serve(settings: Settings, running: Relay, listening: socket.socket) -> None:

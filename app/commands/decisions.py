@@ -4,9 +4,12 @@ from uuid import UUID
 
 from app.commands.service import Commands, Request
 from app.domain.calls import Cancel, Confirm, Decided, Superseded
+from app.domain.events import Event, OrderCancelled, OrderConfirmed
 from app.domain.orders import CancelOrder, ConfirmOrder, OrderEndedError
 from app.domain.step import caused_id
 from app.errors import ConcurrencyError, PermanentError
+
+_EVENTS: dict[type[Confirm | Cancel], type[Event]] = {Confirm: OrderConfirmed, Cancel: OrderCancelled}
 
 
 class Decisions:
@@ -21,10 +24,11 @@ class Decisions:
             raise PermanentError(f"{type(call).__name__} is no decision on an order; look at the rule that asks for it")
         try:
             handled = await self._commands.handle(_request(call))
-        except ConcurrencyError as error:
-            return Superseded(error.actual)
-        except OrderEndedError:
-            return Superseded((await self._commands.order(call.order_id)).version)
+        except (ConcurrencyError, OrderEndedError):
+            last = await self._commands.last_event(call.order_id)
+            # the result of a call that comes again after a long time has expired; its event is there
+            was_decided = last.event_id == caused_id(call.causation_id, _EVENTS[type(call)].__name__)
+            return Decided(last.version) if was_decided else Superseded(last.version)
         return Decided(handled.order.version)
 
 

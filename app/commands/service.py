@@ -58,6 +58,11 @@ class Commands:
             raise UnknownOrderError(f"order {order_id} is unknown; create it first")
         return order
 
+    async def last_event(self, order_id: str) -> Event:
+        """The newest event of an order that is known."""
+        order = await self.order(order_id)
+        return (await self._store.read(order_id, order.version))[0]
+
     async def handle(self, request: Request) -> Handled:
         """Appends what the command leads to, or answers what it led to when it was handled before.
 

@@ -19,6 +19,7 @@ VIEW_READS = Counter("orderflow_view_reads_total", "Reads of views, by outcome."
 # the event store and its relay
 APPEND_BATCH = Histogram("orderflow_append_batch_commands", "Commands in one append statement.", buckets=_SIZES)
 APPEND_SECONDS = Histogram("orderflow_append_seconds", "Time of one append statement.", buckets=_FAST)
+RESULTS_EXPIRED = Counter("orderflow_command_results_expired_total", "Results of commands removed by age.")
 RELAYED = Counter("orderflow_relay_events_total", "Events published from the outbox.", ("shard",))
 RELAY_LAG = Gauge("orderflow_relay_lag_seconds", "Age of the oldest outbox row not yet published.", ("shard",))
 RELAY_BACKLOG = Gauge("orderflow_relay_backlog_rows", "Outbox rows not yet published, 100,000 at most.", ("shard",))

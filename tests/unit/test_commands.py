@@ -21,7 +21,7 @@ from app.domain.orders import (
 )
 from app.errors import ConcurrencyError, PermanentError
 from app.eventstore.memory import MemoryEventStore
-from app.eventstore.port import CommandReusedError
+from app.eventstore.port import Appended, CommandReusedError
 
 pytestmark = pytest.mark.anyio
 
@@ -253,6 +253,24 @@ async def test_a_cause_that_confirmed_does_not_claim_to_have_cancelled(shop: Sho
     decisions = Decisions(shop.commands)
     await decisions.perform(confirm(1))
     assert await decisions.perform(cancel()) == Superseded(2)
+
+
+class Forgetful(MemoryEventStore):
+    """Has no results of commands any more."""
+
+    async def recorded(self, order_id: str, *, command_id: UUID, fingerprint: bytes = b"") -> Appended | None:
+        return None
+
+
+@pytest.mark.parametrize("call", [confirm(1), cancel()], ids=["confirm", "cancel"])
+async def test_a_decision_whose_result_has_expired_is_known_by_its_event(shop: Shop, call: Confirm | Cancel) -> None:
+    shop.store = Forgetful()
+    shop.commands = Commands(shop.store, lambda: 1_000_000)
+    await shop.send(CREATE)
+    decisions = Decisions(shop.commands)
+    assert [await decisions.perform(call), await decisions.perform(call)] == [Decided(2), Decided(2)]
+    another = str(uuid4())
+    assert await decisions.perform(confirm(1, another)) == await decisions.perform(cancel(another)) == Superseded(2)
 
 
 async def test_calls_of_another_party_are_refused_for_good(shop: Shop) -> None:
