@@ -21,6 +21,13 @@ def golden(locked: Locked) -> dict[str, Any]:
     return content
 
 
+def test_every_version_has_bytes_that_it_wrote() -> None:
+    """Red? Encode a sample by the new version, and commit bytes and event as `golden/<file>.json`: for ever."""
+    written = {path.name: json.loads(path.read_text())["value"] for path in GOLDEN.iterdir()}
+    ids = {Path(locked.file).with_suffix(".json").name: number for number, locked in read_lock(DIRECTORY).items()}
+    assert {name: value[:10] for name, value in written.items()} == {name: f"{ids[name]:010x}" for name in ids}
+
+
 @pytest.mark.parametrize("locked", read_lock(DIRECTORY).values(), ids=lambda locked: locked.file)
 def test_the_bytes_of_every_version_decode_to_the_same_event(locked: Locked) -> None:
     event_type = TYPES[locked.subject.partition("-")[2]]
