@@ -13,7 +13,8 @@ OUTPUT_LIMIT = 1_000_000  # bytes; what a topic takes by default, less room for 
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What a checkpoint writes. Positions are next offsets of the task's sources, by topic."""
+    """What a checkpoint writes. Positions are next offsets of the sources that have moved, by topic: an offset that is
+    committed once more is work for the brokers all the same."""
 
     rows: list[tuple[AnyTable, dict[bytes, bytes | None]]]
     outputs: list[Output]
@@ -62,10 +63,11 @@ class TaskState:
         """Take the changes since the last snapshot; what follows belongs to the next."""
         rows = [(table, table.take_changes()) for table in self.tables.values() if table.dirty]
         outputs, self.outputs = self.outputs, []
-        return Snapshot(rows, outputs, dict(self.positions))
+        moved = {topic: offset for topic, offset in self.positions.items() if self.durable.get(topic) != offset}
+        return Snapshot(rows, outputs, moved)
 
     def persisted(self, snapshot: Snapshot) -> None:
-        self.durable = snapshot.positions
+        self.durable = self.durable | snapshot.positions
 
     @property
     def cached_bytes(self) -> int:

@@ -40,7 +40,7 @@ class Durable:
     def commit(self, snapshot: Snapshot) -> None:
         """As a transaction does: changelog and positions together."""
         self._changelog += snapshot.stored_rows().items()
-        self.positions = snapshot.positions
+        self.positions = self.positions | snapshot.positions
 
     def restore(self) -> None:
         """Bring the disk up to the changelog: the last step of a checkpoint, or the first of a new life."""

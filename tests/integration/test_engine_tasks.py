@@ -94,13 +94,13 @@ def test_a_timer_fires_after_the_reply_that_waited_in_the_backlog(make: MakeClus
     first = started(cluster)
     keys = [f"key-{n}" for n in range(20)]
     cluster.log.send(cluster.source, [Tick(key=key, number=1, timer_ms=1500) for key in keys])
-    until(lambda: len(outputs(cluster)) == len(keys), 30, "the first ticks are done")
+    until(lambda: len(outputs(cluster)) == len(keys), 60, "the first ticks are done")
     due_at = time.monotonic() + 1.5
     first.kill()
     cluster.log.send(cluster.source, [Tick(key=key, number=2, takes_s=0.2) for key in keys])
     until(lambda: time.monotonic() > due_at, 5, "the timers are due")
     started(cluster)
-    until(lambda: sum(value.startswith(b"timer") for value in outputs(cluster)) == len(keys), 20, "all timers fired")
+    until(lambda: sum(value.startswith(b"timer") for value in outputs(cluster)) == len(keys), 60, "all timers fired")
     assert Counter(outputs(cluster))[b"timer:answered"] == len(keys)
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint does while the coordinators that it needs are moving."""
+"""What a checkpoint asks of the brokers, and what it does while the coordinators that it needs are moving."""
 
 import asyncio
 import threading
@@ -11,7 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 from app.streaming.kafka import checkpoint, owned
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.owned import OwnedTask
-from app.streaming.state import Snapshot
+from app.streaming.state import Snapshot, TaskState
+from app.streaming.volatile import MemoryStore
 
 MOVING = KafkaError(KafkaError.CONCURRENT_TRANSACTIONS, "concurrent", False, True)
 REFUSED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "refused", False, False)
@@ -56,6 +57,23 @@ async def test_offsets_are_sent_again_in_the_same_transaction_while_a_coordinato
     producer = Told(MOVING, MOVING)
     await _transactions(producer).commit_positions({"some-topic": 3})
     assert producer.calls == ["begin", "offsets", "offsets", "offsets", "commit"]
+
+
+def test_only_the_offsets_that_have_moved_are_in_a_checkpoint() -> None:
+    state = TaskState([], str, set())
+    state.open(MemoryStore(), {"one": 1, "other": 1})
+    state.positions["one"] = 2
+    snapshot = state.snapshot()
+    assert snapshot.positions == {"one": 2}
+    state.persisted(snapshot)
+    assert (state.durable, state.snapshot().positions) == ({"one": 2, "other": 1}, {})
+
+
+@pytest.mark.anyio
+async def test_a_checkpoint_that_moves_no_offset_sends_none() -> None:
+    producer = Told()
+    await _transactions(producer).commit(Snapshot([], [], {}))
+    assert producer.calls == ["begin", "commit"]
 
 
 @pytest.mark.anyio

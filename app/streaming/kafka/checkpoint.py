@@ -1,7 +1,8 @@
 """Makes the effects of a task durable together.
 
-1 produce outputs and changelog records, 2 send the source offsets, 3 commit the transaction and ask until its outcome
-is known, 4 write the rows to RocksDB. A crash between 3 and 4 is mended by the restore; before 3, nothing happened.
+1 produce outputs and changelog records, 2 send the source offsets that have moved, 3 commit the transaction and ask
+until its outcome is known, 4 write the rows to RocksDB. A crash between 3 and 4 is mended by the restore; before 3,
+nothing happened.
 """
 
 import asyncio
@@ -81,7 +82,8 @@ class Transactions:
                     await asyncio.sleep(0)
 
     async def _finish(self, positions: dict[str, int]) -> None:
-        await self._add_offsets(positions)
+        if positions:  # timers and parked records may be all there was to handle
+            await self._add_offsets(positions)
         await limited(self._commit, UNKNOWN_S + REQUEST_S)
 
     async def _add_offsets(self, positions: dict[str, int]) -> None:
