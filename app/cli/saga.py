@@ -31,19 +31,18 @@ def describe_(
 @cli.command("list")
 def list_(
     state: Annotated[
-        str, typer.Option(help="failed (those that wait for an operator), or states with commas between.")
-    ] = "failed",
+        str, typer.Option(help="waiting (for an operator), or states with commas between, OVERDUE among them.")
+    ] = "waiting",
     as_json: AsJson = False,
 ) -> None:
     """One line a saga, the oldest first."""
-    states = [] if state == "failed" else [("state", one) for one in state.split(",")]
+    states = [] if state == "waiting" else [("state", one) for one in state.split(",")]
     found = asked("GET", "/sagas", params=states)["sagas"]
     if as_json:
         print_json(found)
         return
     for saga in found:
-        failed = f"failed: {', '.join(saga['failed'])}" if saga["failed"] else ""
-        line = (saga["began_at"], saga["order_id"], saga["saga"], saga["state"], failed, saga["reason"])
+        line = (saga["began_at"], saga["order_id"], saga["saga"], saga["state"], _need(saga), saga["reason"])
         typer.echo("  ".join(line).rstrip())
     typer.echo(f"{len(found)} sagas")
 
@@ -106,6 +105,12 @@ def _operate(action: str, order_id: str, step: str, reason: str, as_json: bool) 
         print_json(saga)
     else:
         typer.echo(f"{action} {step}: the saga of order {order_id} is {saga['state']}")
+
+
+def _need(saga: dict[str, Any]) -> str:
+    """What of it waits for an operator."""
+    failed = f"failed: {', '.join(saga['failed'])}" if saga["failed"] else ""
+    return f"overdue: waits for {saga['waits_for']}" if saga["waits_for"] else failed
 
 
 def _progress(progress: dict[str, Any]) -> str:

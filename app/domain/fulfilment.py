@@ -51,6 +51,7 @@ class FulfilmentRow(Struct, frozen=True, array_like=True, gc=False):
     refusal: tuple[int, str] | None = None  # order version and reason
     answered: bool = False  # a decision about the newest version was answered; another needs a newer one
     ended: bool = False
+    overdue: bool = False  # an operator was told that it has no outcome
 
 
 def begin(row: FulfilmentRow | None, cause: Event | Timer, now: Micros) -> Step[FulfilmentRow]:

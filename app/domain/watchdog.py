@@ -1,7 +1,7 @@
 """Watches over choreographed orders: one without an outcome by its deadline is told to an operator, once.
 
-It wraps the rules of `fulfilment`, which read what all services tell. Its timers only look, so they fire for an order
-whose records wait behind a failed one, too.
+It wraps the rules of `fulfilment`, which read what all services tell. Its timers change nothing that those decide by,
+so they fire for an order whose records wait behind a failed one, too.
 """
 
 from msgspec.structs import replace
@@ -59,7 +59,8 @@ class Watchdog:
             return Step()
         if row.answered and cause.name == OVERDUE:  # its outcome is in the store, on its way to the topic
             return Step(timers=(self._timer(UNTOLD, cause, now),))
-        return Step(failures=(Overdue(order_id=cause.key, waits_for=fulfilment.awaited(row), at=now),))
+        overdue = Overdue(order_id=cause.key, waits_for=fulfilment.awaited(row), at=now)
+        return Step(row=replace(row, overdue=True), failures=(overdue,))
 
     def _timer(self, name: str, cause: Event | Timer, since: Micros) -> Timer:
         order_id, causation_id, correlation_id = origin(cause)

@@ -24,22 +24,23 @@ from app.sagas.instance import Action, Instance, Operate, Status
 from app.serde.topics import ORDERS_EVENTS, topic_of
 from app.web.gateway import Gateway
 from app.web.problem import ProblemError
-from app.web.saga_pages import LISTS, PAYMENTS, SAGA, SAGAS
+from app.web.saga_pages import FULFILMENTS, LISTS, PAYMENTS, SAGA, SAGAS, Late
 from app.web.views import partition_of
 
 _COMMANDS: dict[Action, type[SagaOperation]] = {"retry": RetryStep, "skip": SkipStep, "resolve": ResolveStep}
 
 LIST_TIMEOUT = aiohttp.ClientTimeout(total=20.0, sock_connect=0.25)
-(SAGAS_LIST, _), (REFUNDS_LIST, _) = LISTS[SAGAS], LISTS[PAYMENTS]
+(SAGAS_LIST, _), (REFUNDS_LIST, _), (OVERDUE_LIST, _) = LISTS[SAGAS], LISTS[PAYMENTS], LISTS[FULFILMENTS]
 ItemT = TypeVar("ItemT")
 HEARD_S, PAUSE_S = 10.0, 0.1
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A saga with the names of its steps."""
+    """A saga with the names of its steps, and the event that it waits for past its deadline."""
 
     instance: Instance
     steps: Sequence[str]
+    waits_for: str = ""
 
 
 class _Row(msgspec.Struct):
@@ -47,14 +48,15 @@ class _Row(msgspec.Struct):
 
 
 class SagaDesk:
-    """`gateway` reaches the workers that run sagas, `refunds` those of payments; `deadline_us` is what a choreographed
-    order has."""
+    """`gateway` reaches the workers that run sagas, `refunds` those of payments, `outcomes` those that decide
+    choreographed orders; `deadline_us` is what such an order has."""
 
     def __init__(
         self,
         store: EventStore,
         gateway: Gateway,
         refunds: Gateway,
+        outcomes: Gateway,
         history: History,
         audit: Audit,
         sender: Sender,
@@ -62,19 +64,31 @@ class SagaDesk:
         deadline_us: Micros,
         now: Callable[[], Micros],
     ) -> None:
-        self._store, self._gateway, self._refunds, self._history = store, gateway, refunds, history
+        self._store, self._history = store, history
+        self._gateway, self._refunds, self._outcomes = gateway, refunds, outcomes
         self.audit, self._sender = audit, sender
         self._deadline_us, self._now = deadline_us, now
 
     async def listed(self, state: Status) -> list[Found]:
-        """Orchestrated ones in that state, and choreographed ones that wait for an operator, the oldest first."""
+        """Orchestrated ones in that state, and choreographed ones with an undoing that failed, the oldest first."""
         instances = await _listed(self._gateway, SAGAS_LIST, f"?state={state}", list[Instance])
         found = [_found(instance) for instance in instances]
         if state == "COMPENSATION_FAILED":
             for order_id in await _listed(self._refunds, REFUNDS_LIST, "", list[str]):
                 one = await self.find(order_id, await self.told(order_id))
                 found += [one] if one.instance.status == state else []
-        return sorted(found, key=lambda one: (one.instance.began_at, one.instance.saga_id))
+        return sorted(found, key=_age)
+
+    async def overdue(self) -> list[Found]:
+        """Choreographed ones without an outcome past their deadline, the oldest first."""
+        late = await _listed(self._outcomes, OVERDUE_LIST, "", list[Late])
+        found = [await self._late(one) for one in late]
+        return sorted([one for one in found if not one.instance.ended], key=_age)
+
+    async def _late(self, late: Late) -> Found:
+        """As its own events tell, which say whether it has ended meanwhile."""
+        instance = choreographed.saga(await self._stored(late.order_id), self._deadline_us)
+        return Found(instance, choreographed.STEPS, late.waits_for)
 
     async def told(self, order_id: str) -> list[Event]:
         """All that was told of the order, by time: its own events are those of the store."""
@@ -155,6 +169,10 @@ async def _listed(gateway: Gateway, path: str, query: str, kind: type[list[ItemT
     targets = [f"{path}/{partition}{query}" for partition in range(gateway.partitions)]
     asked = [gateway.ask(partition, target, path[1:], LIST_TIMEOUT) for partition, target in enumerate(targets)]
     return [item for answer in await asyncio.gather(*asked) for item in msgspec.json.decode(answer.body, type=kind)]
+
+
+def _age(one: Found) -> tuple[Micros, str]:
+    return one.instance.began_at, one.instance.saga_id
 
 
 def _is_orchestrated(created: Event) -> bool:

@@ -1,7 +1,7 @@
 """The bodies of `/sagas`."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -9,6 +9,9 @@ from pydantic import BaseModel, Field
 from app.domain.limits import MAX_TEXT
 from app.sagas.instance import Action, State, Status
 from app.web.models import PRINTABLE, Body
+
+# as a list is asked for: a choreographed order can have no outcome past its deadline, whatever its state
+Listed: TypeAlias = Status | Literal["OVERDUE"]
 
 
 class SagaBody(BaseModel):
@@ -21,6 +24,7 @@ class SagaBody(BaseModel):
     failed: Annotated[list[str], Field(description="Steps that wait for an operator.")]
     began_at: datetime
     reason: Annotated[str, Field(description="Why it goes back; else empty.")]
+    waits_for: Annotated[str, Field(description="The event that does not come, of one that is overdue; else empty.")]
 
 
 class SagasBody(BaseModel):

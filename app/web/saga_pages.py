@@ -5,12 +5,14 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from app.domain import fulfilment
+from app.domain.fulfilment import FulfilmentRow
 from app.domain.orchestrated import OrchestrationRow
 from app.domain.payments import PaymentRow
 from app.streaming.reader import Reader
 from app.web.views import Params, View, order_id_of
 
-SAGAS, PAYMENTS = "sagas", "payments"
+SAGAS, PAYMENTS, FULFILMENTS = "sagas", "payments", "fulfilments"
 MOST = 1_000  # of a partition
 
 
@@ -48,9 +50,27 @@ async def with_refused_refunds(reader: Reader, partition: int, _: Mapping[str, s
     return msgspec.json.encode([key.decode() for key, _ in await reader.select(PAYMENTS, partition, keep, MOST)])
 
 
+class Late(msgspec.Struct, frozen=True):
+    """An order without an outcome, and the event that it waits for."""
+
+    order_id: str
+    waits_for: str
+
+
+async def overdue(reader: Reader, partition: int, _: Mapping[str, str]) -> bytes:
+    """The choreographed orders of a partition that have no outcome past their deadline, as `Late`."""
+
+    def keep(row: FulfilmentRow) -> bool:
+        return row.overdue
+
+    rows = await reader.select(FULFILMENTS, partition, keep, MOST)
+    return msgspec.json.encode([Late(key.decode(), fulfilment.awaited(row)) for key, row in rows])
+
+
 Select: TypeAlias = Callable[[Reader, int, Mapping[str, str]], Awaitable[bytes]]
 # the path before the partition, by the table that a topology must have to serve it
 LISTS: dict[str, tuple[str, Select]] = {
     SAGAS: ("/sagas", in_state),
     PAYMENTS: ("/refused-refunds", with_refused_refunds),
+    FULFILMENTS: ("/overdue", overdue),
 }

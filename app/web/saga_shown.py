@@ -13,8 +13,8 @@ FAILED: tuple[Status, ...] = ("COMPENSATION_FAILED", "FORWARD_FAILED")
 _TOLD = ("order_version", "reason", "code", "sku", "delivery_id", "amount_minor", "currency", "step", "operator")
 
 
-def summary(instance: Instance, steps: Sequence[str]) -> dict[str, Any]:
-    """One line of a list; `failed` are the steps that wait for an operator."""
+def summary(instance: Instance, steps: Sequence[str], waits_for: str = "") -> dict[str, Any]:
+    """One line of a list; `failed` are the steps that wait for an operator, `waits_for` is what it lacks if overdue."""
     failed = [
         name
         for name, step in zip(steps, instance.steps, strict=True)
@@ -28,6 +28,7 @@ def summary(instance: Instance, steps: Sequence[str]) -> dict[str, Any]:
         "failed": failed,
         "began_at": moments.text(instance.began_at),
         "reason": instance.reason,
+        "waits_for": waits_for,
     }
 
 

@@ -1,6 +1,6 @@
 """`/sagas`: where the sagas of orders stand, for operators, with the same words as `orderflow saga`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,13 +8,13 @@ import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 
 from app.domain.limits import MAX_TEXT
-from app.sagas.instance import Action, Operate, Status
+from app.sagas.instance import Action, Operate
 from app.web import saga_models as models
 from app.web import saga_shown
 from app.web.conditions import command_id
 from app.web.openapi import problems
 from app.web.orders import IdempotencyKey
-from app.web.saga_desk import SagaDesk
+from app.web.saga_desk import Found, SagaDesk
 
 router = APIRouter(prefix="/sagas", tags=["sagas"])
 
@@ -36,11 +36,16 @@ Desk = Annotated[SagaDesk, Depends(_desk)]
 @router.get("", response_model=models.SagasBody, responses=problems(422, 503))
 async def sagas(
     desk: Desk,
-    state: Annotated[list[Status] | None, Query(description="Those that wait for an operator, if not given.")] = None,
+    state: Annotated[
+        list[models.Listed] | None, Query(description="Those that wait for an operator, if not given.")
+    ] = None,
 ) -> dict[str, Any]:
-    """Orchestrated sagas in these states, the oldest first."""
-    found = [one for each in state or saga_shown.FAILED for one in await desk.listed(each)]
-    return {"sagas": [saga_shown.summary(one.instance, one.steps) for one in found]}
+    """Sagas in these states, the oldest first; of choreographed orders those with a failed undoing, or overdue."""
+    found: list[Found] = []
+    wanted: Sequence[models.Listed] = state or (*saga_shown.FAILED, "OVERDUE")
+    for each in wanted:
+        found += await desk.overdue() if each == "OVERDUE" else await desk.listed(each)
+    return {"sagas": [saga_shown.summary(one.instance, one.steps, one.waits_for) for one in found]}
 
 
 @router.get("/audit", response_model=models.AuditBody, responses=problems(503))

@@ -62,6 +62,21 @@ def test_an_order_without_an_outcome_is_flagged_once_at_its_deadline(system: Wat
     assert differences(system) == []
 
 
+def test_a_flagged_order_stands_in_the_inbox_until_it_ends(system: Watched) -> None:
+    def late() -> list[str]:
+        rows = system.driver.rows("fulfilment", "fulfilments")
+        return [key.decode() for key, row in rows.items() if row.overdue]
+
+    system.provider.fails("unreachable", until_us=system.in_s(50))
+    order_id = system.place()
+    system.settle(DEADLINE_S - 1)
+    assert late() == []
+    system.settle(1)
+    assert late() == [order_id]
+    system.settle(900)
+    assert late() == []
+
+
 class Later(Watched):
     """A decision has been given up by then, and is asked for by a timer."""
 
