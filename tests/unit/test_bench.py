@@ -1,6 +1,9 @@
 """What `make bench` computes, and that its peers do the product's work."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,9 +23,11 @@ from bench.latency import Latency, percentiles
 from bench.page import PAGE, PART, filled
 from bench.peers import work
 from bench.peers.meter import Meter
+from bench.processes import cpu_s
 from bench.reporting import machine, plot, save, save_figures, table
 from bench.rows import CATCH_UP, CONSUME, LATENCY, MANY_KEYS, RESTORE
 from bench.running import Run, added_up, measured_line
+from bench.sagas import beside
 
 
 def run(row: str, *, seconds: float = 10.0, second_half: float = 4.0, number: int = 1) -> Run:
@@ -158,6 +163,19 @@ def test_a_meter_tells_both_halves(capfd: pytest.CaptureFixture[str]) -> None:
     assert line["first_half_seconds"] + line["second_half_seconds"] == pytest.approx(line["seconds"])
 
 
+def test_the_p99_of_a_saga_stands_beside_that_of_choreography() -> None:
+    found = beside([{"kind": "choreography", "p99 ms": 200}, {"kind": "orchestration", "p99 ms": 250}])
+    assert [(one["p99 / first"], one["wanted"]) for one in found] == [(1.0, ""), (1.25, "<= 1.5")]
+
+
+def test_what_a_process_takes_has_what_its_children_take() -> None:
+    began = cpu_s([os.getpid()])
+    work = "import time\nwhile time.process_time() < 0.3: pass\ninput()"
+    with subprocess.Popen([sys.executable, "-c", work], stdin=subprocess.PIPE) as child:
+        child.communicate(b"\n")
+    assert cpu_s([os.getpid()]) - began >= 0.25  # the kernel counts in hundredths
+
+
 def test_the_page_takes_its_figures_from_results_and_keeps_what_did_not_run(tmp_path: Path) -> None:
     on = machine()
     save(tmp_path, every_row(), on, {"rounds": 3}, {"quix": "no wheel here"})
@@ -174,7 +192,7 @@ def test_the_page_takes_its_figures_from_results_and_keeps_what_did_not_run(tmp_
 
 def test_the_parts_of_the_page_are_those_that_programs_measure() -> None:
     parts = {found["name"] for found in PART.finditer(PAGE.read_text())}
-    assert parts == {"latest", "write", "layers", "growth", "memory", "failover", "blocked", "hops", "fuzz"}
+    assert parts == {"latest", "write", "layers", "growth", "memory", "failover", "blocked", "hops", "sagas", "fuzz"}
 
 
 def test_every_ratio_has_its_bar() -> None:

@@ -1,0 +1,136 @@
+"""What an order costs by either way of fulfilment, and how long it takes: `python -m bench.sagas`.
+
+The capacity of the whole system of `orderflow demo` is measured first: orders of both kinds, from the first one placed
+to the outcome of the last. Then orders of one kind at a time come in at 70 % of that. Latency is from the append of
+`OrderCreated` to the append of the outcome; the CPU is of all processes of orderflow, and of its servers.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+
+from app.cli.demoing.outcomes import wait_for_all
+from app.cli.demoing.system import System
+from app.cli.produce import receive_needed
+from app.cli.producing.generator import generate, mix_of
+from app.cli.producing.orders import PlannedOrder, needed_stock
+from app.cli.producing.placing import place_orders
+from app.config import load
+from app.observability.log import setup
+from bench import reporting
+from bench.latency import percentiles
+from bench.processes import cpu_s
+
+SHARE = 0.7
+AT_ONCE = 32
+# the share of the orders that a saga fulfils
+KINDS = {"choreography": 0.0, "orchestration": 1.0}
+MOST = "<= 1.5"
+# in the order in which the orders were created
+SPANS = """
+select extract(epoch from max(appended_at) - min(appended_at)) * 1000 from events
+where order_id = any(%s) group by order_id having count(*) > 1 order by min(appended_at)
+"""
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """Seconds until the last outcome, and seconds of CPU until then."""
+
+    seconds: float
+    ours_s: float
+    servers_s: float
+
+
+def planned(run: str, count: int, orchestrated: float) -> list[PlannedOrder]:
+    """Orders that nobody refuses: each has two events of its own, and one outcome."""
+    generated = generate(2 * count, 1, run=run, orchestrated=orchestrated)
+    return [order for order in generated if mix_of([order])["plain"]][:count]
+
+
+async def fulfilled(system: System, name: str, orders: list[PlannedOrder], rate: float) -> Spent:
+    """All of them, placed at that rate; 0: as fast as the API takes them."""
+    await receive_needed(system.settings, name, needed_stock(orders))
+    began, ours, servers = time.monotonic(), _ours(system), _servers(system)
+    await place_orders(system.settings.api, orders, concurrency=AT_ONCE, rate=rate)
+    await wait_for_all(system.settings.postgres, lambda _: None)
+    return Spent(time.monotonic() - began, _ours(system) - ours, _servers(system) - servers)
+
+
+def _ours(system: System) -> float:
+    return cpu_s(system.children.pids().values())
+
+
+def _servers(system: System) -> float:
+    servers = (system.stack.kafka.process, system.stack.postgres.process)
+    return cpu_s([process.pid for process in servers if process is not None])
+
+
+def spans_ms(dsn: str, orders: list[PlannedOrder]) -> list[float]:
+    """From the creation of each order to its outcome."""
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(SPANS, ([order.order_id for order in orders],)).fetchall()
+    return [float(span) for (span,) in found]
+
+
+async def measured(system: System, kind: str, capacity: float, seconds: float) -> dict[str, Any]:
+    """One kind of orders at its share of the capacity."""
+    rate = SHARE * capacity
+    orders = planned(kind, int(rate * seconds), KINDS[kind])
+    spent = await fulfilled(system, kind, orders, rate)
+    spans = spans_ms(system.settings.postgres, orders)
+    found = percentiles(kind, 1, spans)
+    return {
+        "kind": kind,
+        "capacity orders/s": round(capacity),
+        "orders/s offered": round(rate),
+        "orders": len(orders),
+        "without outcome": len(orders) - len(spans),
+        "p50 ms": round(found.p50_ms),
+        "p99 ms": round(found.p99_ms),
+        "max ms": round(found.max_ms),
+        "CPU ms/order": round(1000 * spent.ours_s / len(orders), 1),
+        "servers' CPU ms/order": round(1000 * spent.servers_s / len(orders), 1),
+    }
+
+
+def beside(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each with its p99 beside that of the first, and what is wanted of that."""
+    first = figures[0]["p99 ms"]
+    return [
+        figure | {"p99 / first": round(figure["p99 ms"] / first, 2), "wanted": MOST if nth else ""}
+        for nth, figure in enumerate(figures)
+    ]
+
+
+async def _all(orders: int, seconds: float) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="orderflow-bench-", ignore_cleanup_errors=True) as directory:
+        system = System(Path(directory), load(), 1, lambda text: None)
+        try:
+            await system.start(keep=False)
+            await fulfilled(system, "warm-up", planned("warm-up", orders // 4, 0.5), 0)
+            spent = await fulfilled(system, "capacity", planned("capacity", orders, 0.5), 0)
+            capacity = orders / spent.seconds
+            return beside([await measured(system, kind, capacity, seconds) for kind in KINDS])
+        finally:
+            await system.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--orders", type=int, default=2_000, help="with which the capacity is measured")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for which orders of each kind come in")
+    asked, on = parser.parse_args(), reporting.machine()
+    setup("warning")
+    figures = asyncio.run(_all(asked.orders, asked.seconds))
+    sys.stdout.write(reporting.save_figures(reporting.RESULTS, "sagas", on, figures))
+
+
+if __name__ == "__main__":
+    main()
