@@ -20,8 +20,9 @@ from app.embedded.files import FileLock, cache_directory
 from app.embedded.kafka import KafkaServer
 from app.embedded.postgres import APPLICATION, PostgresServer
 
-# the checks that tests share show what they found, as those in tests do
-pytest.register_assert_rewrite("tests")
+# the checks that tests share show what they found, as those in tests do; said once, not where a test imports this
+if __name__ == "conftest":
+    pytest.register_assert_rewrite("tests")
 
 ANSWER_LIMIT = 30.0
 OTHERS_LIMIT = 60.0
