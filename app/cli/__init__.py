@@ -21,6 +21,7 @@ GROUPS = {
     "topics": ("topics", "Create and check the topics."),
     "topology": ("topology", "Describe a topology, or rebuild it."),
     "saga": ("saga", "Describe sagas; see where those of orders stand."),
+    "person": ("person", "Erase the personal data of customers."),
     "schemas": ("schemas", "Check the event schemas against their history."),
     "store": ("store", "Hold the topic against the event store, and repair it."),
     "migrate": ("migrate", "Bring the database to the current schema."),

@@ -19,11 +19,13 @@ from app.inbox.audit import Audit
 from app.inbox.history import History
 from app.inbox.sending import Sender
 from app.observability.log import setup
+from app.people.people import People
+from app.people.postgres import PostgresPersonKeys
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.names import group_id
-from app.web import dead_letters, sagas
+from app.web import dead_letters, people, sagas
 from app.web.api import create_app
 from app.web.gateway import Gateway, Gateways, new_client
 from app.web.owners import GroupDirectory, callable_from
@@ -55,7 +57,10 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     groups = [group_id(name) for name in catalogue.NAMES]
     office = Office(settings.kafka, settings.postgres, groups, committed_registry())
     async with PostgresEventStore(settings.postgres, codec) as store, new_client() as client:
-        app = create_app(store, Gateways({name: _gateway_to(name, settings, client) for name in VIEWED}), _now)
+        gateways = Gateways({name: _gateway_to(name, settings, client) for name in VIEWED})
+        keys = PostgresPersonKeys(settings.postgres)
+        app = create_app(store, gateways, People(keys), _now)
+        people.serve(app, keys)
         dead_letters.serve(app, office)
         audit = Audit(settings.postgres)
         sagas.serve(app, _saga_desk(settings, store, client, audit))
@@ -75,6 +80,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         with office.open():
             await uvicorn.Server(config).serve(sockets=[listening])
         await audit.close()
+        await keys.close()
 
 
 def _saga_desk(settings: Settings, store: PostgresEventStore, client: aiohttp.ClientSession, audit: Audit) -> SagaDesk:

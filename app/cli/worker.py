@@ -23,6 +23,7 @@ from app.gateways.carrier import HttpCarrier
 from app.gateways.provider import HttpProvider
 from app.gateways.warehouse import PostgresWarehouse
 from app.observability.log import logger, setup
+from app.people.recipients import StoredRecipients
 from app.serde.codec import event_codec
 from app.serde.decoder import decoder_in_use
 from app.serde.lock import committed_registry
@@ -70,8 +71,9 @@ async def _serve(name: str, settings: Settings, start: Start | None) -> None:
 @contextlib.asynccontextmanager
 async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | None]:
     """What the topology acts through, open while it runs."""
+    codec = event_codec(committed_registry(), ORDERS_EVENTS)
     if name in {fulfilment.NAME, orchestration.NAME}:
-        async with PostgresEventStore(settings.postgres, event_codec(committed_registry(), ORDERS_EVENTS)) as store:
+        async with PostgresEventStore(settings.postgres, codec) as store:
             yield Decisions(Commands(store, now_us))
         return
     limit_s = settings.gateway_timeout
@@ -81,7 +83,7 @@ async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | Non
     elif name == inventory.NAME:
         party = PostgresWarehouse(settings.postgres, limit_s)
     elif name == shipping.NAME:
-        party = HttpCarrier(settings.carrier, limit_s)
+        party = HttpCarrier(settings.carrier, limit_s, StoredRecipients(settings.postgres, codec))
     elif name == alerts.NAME:
         party = Everywhere(*_receivers(settings))
     else:

@@ -17,6 +17,7 @@ from app.domain.fields import (
     Minor,
     Name,
     Quantity,
+    Sealed,
     Text,
     Uuid,
     Version,
@@ -65,6 +66,8 @@ class OrderCreated(Event, frozen=True, kw_only=True, gc=False):
     items: Items
     fulfilment: Fulfilment
     placed_at: Instant
+    customer_name: Sealed = ""
+    delivery_address: Sealed = ""
 
 
 class ItemAdded(Event, frozen=True, kw_only=True, gc=False):

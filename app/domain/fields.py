@@ -10,6 +10,7 @@ from msgspec import Meta
 
 MAX_TEXT = 256
 MAX_ITEMS = 10_000
+MAX_SEALED = 2_048
 MAX_QUANTITY = 1_000_000
 MAX_MINOR = 10_000_000_000_000
 
@@ -25,6 +26,7 @@ RefusalCode: TypeAlias = Literal[
 Uuid = Annotated[str, Meta(min_length=36, max_length=36)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+Sealed = Annotated[str, Meta(max_length=MAX_SEALED)]  # personal data in cipher, see `app.people`; empty: none was given
 Currency = Annotated[str, Meta(min_length=3, max_length=3)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]

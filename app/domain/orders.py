@@ -34,7 +34,7 @@ class OrderOrchestratedError(OrderRefusedError):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as its first `version` events have made it."""
+    """An order as its first `version` events have made it; name and address are sealed."""
 
     order_id: str
     version: int
@@ -48,10 +48,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     placed_at: Micros
     reason: str
     correlation_id: str
+    customer_name: str
+    delivery_address: str
 
 
 class CreateOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Asks for a new order, placed now unless `placed_at` says when."""
+    """Asks for a new order, placed now unless `placed_at` says when; name and address are sealed before."""
 
     order_id: str
     customer_id: str
@@ -60,6 +62,8 @@ class CreateOrder(msgspec.Struct, frozen=True, kw_only=True):
     reference: str = ""
     fulfilment: Fulfilment = "choreography"
     placed_at: Micros | None = None
+    customer_name: str = ""
+    delivery_address: str = ""
 
 
 class AddItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +164,8 @@ def _created(event: OrderCreated) -> Order:
         placed_at=event.placed_at,
         reason="",
         correlation_id=event.correlation_id,
+        customer_name=event.customer_name,
+        delivery_address=event.delivery_address,
     )
 
 
@@ -180,6 +186,8 @@ def _create(order: Order | None, command: CreateOrder, causation_id: str, now: M
         items=command.items,
         fulfilment=command.fulfilment,
         placed_at=placed_at,
+        customer_name=command.customer_name,
+        delivery_address=command.delivery_address,
     )
 
 

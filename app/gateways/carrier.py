@@ -1,4 +1,4 @@
-"""The carrier over HTTP."""
+"""The carrier over HTTP. It alone is told name and address, read at the moment of the call and kept nowhere."""
 
 from typing import Literal, assert_never
 
@@ -7,6 +7,11 @@ import msgspec
 from app.domain.calls import CancelDeliveries, CancelledDeliveries, Refused, Schedule, Scheduled, Voided
 from app.gateways.over_http import HttpParty, path
 from app.gateways.ports import CarrierAnswer, not_understood
+from app.masking import without_words_of
+from app.people.port import PersonalData, Recipients
+
+# of an order whose recipient was erased: there is nowhere to deliver it to
+ERASED = Refused("personal-data-erased")
 
 
 class _Outcome(msgspec.Struct):
@@ -18,28 +23,36 @@ class _Outcome(msgspec.Struct):
 class HttpCarrier:
     """Performs `Schedule` and `CancelDeliveries` at the carrier's API."""
 
-    def __init__(self, url: str, timeout_seconds: float) -> None:
-        self._party = HttpParty("carrier", url, timeout_seconds)
+    def __init__(self, url: str, timeout_seconds: float, recipients: Recipients) -> None:
+        self._party, self._recipients = HttpParty("carrier", url, timeout_seconds), recipients
 
     async def perform(self, call: object) -> CarrierAnswer:
         match call:
             case Schedule():
-                return await self._schedule(call)
+                return await self._schedule_for(call, await self._recipients.of(call.order_id))
             case CancelDeliveries():
-                cancel = path("deliveries", call.order_id, "cancel")
-                body = {"order_versions": call.order_versions}
-                return await self._party.exchange("POST", cancel, body, CancelledDeliveries)
+                return await self._cancel(call.order_id, call.order_versions)
             case _:
                 raise not_understood("carrier", call)
 
-    async def _schedule(self, call: Schedule) -> CarrierAnswer:
+    async def _cancel(self, order_id: str, order_versions: tuple[int, ...]) -> CancelledDeliveries:
+        cancel, body = path("deliveries", order_id, "cancel"), {"order_versions": order_versions}
+        return await self._party.exchange("POST", cancel, body, CancelledDeliveries)
+
+    async def _schedule_for(self, call: Schedule, recipient: PersonalData) -> CarrierAnswer:
+        if recipient.state == "erased":
+            # an earlier call under this key may have had effect without anybody knowing
+            await self._cancel(call.order_id, (call.order_version,))
+            return ERASED
+        told = {"name": recipient.customer_name, "address": recipient.delivery_address}
+        body = {"customer_id": call.customer_id, **{name: text for name, text in told.items() if text}}
         key = path("deliveries", call.order_id, call.order_version)
-        answer = await self._party.exchange("PUT", key, {"customer_id": call.customer_id}, _Outcome)
+        answer = await self._party.exchange("PUT", key, body, _Outcome, quoted=recipient.state == "none")
         match answer.outcome:
             case "scheduled":
                 return Scheduled(answer.delivery_id)
             case "refused":
-                return Refused(answer.reason)
+                return Refused(without_words_of(answer.reason, *told.values()))
             case "voided":
                 return Voided()
             case _:
@@ -47,3 +60,4 @@ class HttpCarrier:
 
     async def close(self) -> None:
         await self._party.close()
+        await self._recipients.close()

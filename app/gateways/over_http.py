@@ -25,8 +25,13 @@ class HttpParty:
         self._timeout_seconds = timeout_seconds
         self._session: aiohttp.ClientSession | None = None
 
-    async def exchange(self, method: str, path: str, body: object, answer: type[AnswerT]) -> AnswerT:
-        """The 2xx answer of `method path`; see `Gateway.perform` for the errors."""
+    async def exchange(
+        self, method: str, path: str, body: object, answer: type[AnswerT], *, quoted: bool = True
+    ) -> AnswerT:
+        """The 2xx answer of `method path`; see `Gateway.perform` for the errors.
+
+        Without `quoted`, no error repeats a word of the answer: it may hold what is private in the body.
+        """
         if self._session is None:
             self._session = self._open()  # here, not before: it belongs to the running loop
         url = URL(self._url + path, encoded=True)
@@ -34,10 +39,12 @@ class HttpParty:
             async with self._session.request(
                 method, url, data=msgspec.json.encode(body), allow_redirects=False
             ) as response:
-                return self._read(response.status, await response.read(), answer)
+                return self._read(response.status, await response.read(), answer, quoted)
         except TimeoutError:
             raise PartyUnavailableError(self._party, f"no answer within {self._timeout_seconds:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
+            if not quoted:
+                raise PartyUnavailableError(self._party, type(error).__name__) from None
             raise PartyUnavailableError(self._party, f"{type(error).__name__}: {error}") from error
 
     def _open(self) -> aiohttp.ClientSession:
@@ -48,15 +55,18 @@ class HttpParty:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    def _read(self, status: int, content: bytes, answer: type[AnswerT]) -> AnswerT:
+    def _read(self, status: int, content: bytes, answer: type[AnswerT], quoted: bool) -> AnswerT:
         if status >= 500 or status in LATER:
             raise PartyUnavailableError(self._party, f"status {status}")
         if not 200 <= status < 300:
-            raise CallRejectedError(self._party, f"status {status}: {content[:500].decode(errors='replace')}")
+            told = content[:500].decode(errors="replace") if quoted else "its words may be private"
+            raise CallRejectedError(self._party, f"status {status}: {told}")
         try:
             return msgspec.json.decode(content, type=answer)
         except (msgspec.MsgspecError, UnicodeError) as error:
             # the effect may stand all the same: unknown, as with an answer that never came
+            if not quoted:
+                raise PartyUnavailableError(self._party, "its answer cannot be read") from None
             raise PartyUnavailableError(self._party, f"its answer cannot be read: {error}") from error
 
     async def close(self) -> None:

@@ -88,6 +88,10 @@ class OrderSummary(Struct, frozen=True, array_like=True, gc=False):
     delivery: Delivery = "none"
     delivery_id: str | None = None
 
+    # of `OrderCreated` too, and sealed: last, for rows were stored before there were any
+    customer_name: str = ""
+    delivery_address: str = ""
+
     @property
     def exists(self) -> bool:
         """Whether `OrderCreated` was seen; before that the row is not shown."""
@@ -119,6 +123,8 @@ def _created(row: OrderSummary, event: OrderCreated) -> OrderSummary:
         item_count=item_count,
         lines=packed(*event.items),
         placed_at=event.placed_at,
+        customer_name=event.customer_name,
+        delivery_address=event.delivery_address,
     )
 
 

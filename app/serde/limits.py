@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, get_type_hints
 
 from app.domain.events import Event, Item
-from app.domain.fields import MAX_MINOR, Name, Text
+from app.domain.fields import MAX_MINOR, Name, Sealed, Text
 from app.serde.errors import InvalidEventError
 
 _SHAPE_OF_IDS = b"00000000-0000-0000-0000-000000000000" * 4
@@ -24,7 +24,7 @@ class Limits:
     def __init__(self, event_type: type[Event]) -> None:
         hints = get_type_hints(event_type, include_extras=True)
         self._name = event_type.__name__
-        self._texts_of = _all_of([name for name, hint in hints.items() if hint in (Name, Text)])
+        self._texts_of = _all_of([name for name, hint in hints.items() if hint in (Name, Text, Sealed)])
         self._items_of = _items_of(hints)
         self._has_currency = "currency" in hints
 

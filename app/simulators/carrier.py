@@ -9,8 +9,12 @@ from app.simulators.party import Party
 from app.simulators.planted import REFUSED_DELIVERY
 
 
-class DeliveryTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeliveryTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Name and address are not there where the shop was not told them."""
+
     customer_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    name: Annotated[str, Meta(max_length=1_000)] = ""
+    address: Annotated[str, Meta(max_length=1_000)] = ""
 
 
 CARRIER = Party(

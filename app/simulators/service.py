@@ -60,7 +60,7 @@ class Service:
     async def ask(self, request: Request) -> Response:
         """Answers 409 when the key was used with other terms."""
         key, resource = _key(request), _resource(request)
-        asked = msgspec.structs.asdict(await _body(request, self._party.terms))
+        asked = msgspec.to_builtins(await _body(request, self._party.terms))
         customer_id = str(asked["customer_id"])
         self._fail_if_unavailable(key, customer_id)
         entry = await self._ledger.settle(lambda: self._desk.ask(resource, key.order_id, key.order_version, asked))

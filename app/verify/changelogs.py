@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from app.verify.compare import event_ids, extra_rows
-from app.verify.expected import Row, customer_path, order_path, product_path, sales_path
+from app.verify.expected import SEALED, Row, customer_path, order_path, product_path, sales_path
 from app.verify.kafka import KafkaReader
 from app.verify.model import Case, Difference
 
@@ -18,6 +18,7 @@ ORDER = (
     *("order_id", "version", "customer_id", "reference", "status", "currency", "total_minor", "item_count", "lines"),
     *("placed_at", "reason", "payments", "charged_minor", "refunded_minor"),
     *("inventory", "reserved_versions", "released_versions", "shipping", "delivery", "delivery_id"),
+    *SEALED,
 )
 SUMS = (
     *("orders", "total_minor", "confirmed_orders", "confirmed_total_minor"),
@@ -30,15 +31,19 @@ Key: TypeAlias = tuple[str, ...]
 
 
 class Table(msgspec.Struct, frozen=True):
-    """The number of parts of a key, the path that serves the row of a key, and the names of a row's parts."""
+    """The number of parts of a key, the path that serves the row of a key, and the names of a row's parts.
+
+    `added` are the last of those: rows stored before there were any lack them, and they are empty texts.
+    """
 
     key_parts: int
     path: Callable[..., str]
     names: Key
+    added: Key = ()
 
 
 TABLES = {
-    "order_summaries": Table(1, order_path, ORDER),
+    "order_summaries": Table(1, order_path, ORDER, added=SEALED),
     "customer_orders": Table(2, lambda customer_id, _order_id: customer_path(customer_id), LISTED),
     "daily_sales": Table(2, sales_path, SUMS),
     "product_demand": Table(1, product_path, DEMAND),
@@ -58,9 +63,12 @@ class Stored(msgspec.Struct, frozen=True):
 
     def fields(self) -> dict[str, Any] | None:
         """The row's parts by name; None when the value is no row of the table."""
-        names = TABLES[self.table].names
+        table = TABLES[self.table]
         try:
-            row = dict(zip(names, msgspec.msgpack.decode(self.value), strict=True))
+            parts = msgspec.msgpack.decode(self.value)
+            if len(parts) == len(table.names) - len(table.added):
+                parts += [""] * len(table.added)
+            row = dict(zip(table.names, parts, strict=True))
             if "lines" in row:
                 row["lines"] = [
                     {"sku": sku, "quantity": quantity}
@@ -137,4 +145,4 @@ def _wanted(rows: Mapping[str, Row]) -> Iterator[tuple[tuple[str, Key], dict[str
                     of_customer = {"customer_id": customer_id, **order}
                     yield ("customer_orders", (customer_id, order["order_id"])), of_customer
             case order:
-                yield ("order_summaries", (order["order_id"],)), order
+                yield ("order_summaries", (order["order_id"],)), {**order, **row.sealed}

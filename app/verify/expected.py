@@ -13,12 +13,16 @@ import msgspec
 
 from app.verify.model import Case
 
+# Fields of an order that its row holds in cipher, and no view serves as they are.
+SEALED = ("customer_name", "delivery_address")
+
 
 class Row(msgspec.Struct):
-    """The fields that a path must serve, and the orders whose events say so."""
+    """The fields that a path must serve, the orders whose events say so, and what the stored row has besides."""
 
     fields: dict[str, Any]
     order_ids: set[str]
+    sealed: dict[str, str] = {}
 
 
 def rows(cases: Iterable[Case]) -> dict[str, Row]:
@@ -26,7 +30,8 @@ def rows(cases: Iterable[Case]) -> dict[str, Row]:
     found: dict[str, Row] = {}
     for case in sorted(filter(_is_placed, cases), key=_placed):
         order = order_row(case)
-        found[order_path(case.order_id)] = Row(order, {case.order_id})
+        sealed = {name: case.stored[0].get(name, "") for name in SEALED}
+        found[order_path(case.order_id)] = Row(order, {case.order_id}, sealed)
         _add_to_customer(found, order)
         _add_to_sales(found, order)
         _add_to_products(found, order)

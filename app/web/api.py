@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from app.commands.service import Commands
 from app.domain.events import Micros
 from app.eventstore.port import EventStore
+from app.people.people import People
 from app.web import failures, health, openapi, orders, reading
 from app.web.gateway import Readable
 from app.web.middleware import BodyLimit, Measured
@@ -16,10 +17,11 @@ A command is safe to repeat with its `Idempotency-Key`; `If-Match` makes it cond
 """
 
 
-def create_app(store: EventStore, gateway: Readable, now: Callable[[], Micros]) -> FastAPI:
-    """The service over a store and a gateway that are open for as long as it serves."""
+def create_app(store: EventStore, gateway: Readable, people: People, now: Callable[[], Micros]) -> FastAPI:
+    """The service over a store, a gateway and keys of persons that are open for as long as it serves."""
     app = FastAPI(title="orderflow", version="1", description=DESCRIPTION, redirect_slashes=False, redoc_url=None)
     app.state.store, app.state.commands, app.state.gateway = store, Commands(store, now), gateway
+    app.state.people = people
     app.include_router(orders.router)
     app.include_router(reading.router)
     app.include_router(health.router)

@@ -8,6 +8,10 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.domain.limits import MAX_ITEMS, MAX_QUANTITY, MAX_TEXT
+from app.people.port import State
+
+# sealed, they are within `MAX_SEALED` whatever their characters
+MAX_NAME, MAX_ADDRESS = 100, 300
 
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
 _NAME = r"^[^\p{C}\p{Zl}\p{Zp}/\\]*[^\p{C}\p{Zl}\p{Zp}/\\.][^\p{C}\p{Zl}\p{Zp}/\\]*$"
@@ -52,13 +56,18 @@ class ItemBody(Body):
 
 
 class NewOrder(Body):
-    """`order_id` is made from the `Idempotency-Key`, or at random, when it is not given."""
+    """`order_id` is made from the `Idempotency-Key`, or at random, when it is not given.
+
+    Name and address are sealed with a key of the customer before anything is stored.
+    """
 
     order_id: UUID | None = None
     customer_id: Name
     currency: Annotated[str, Field(pattern=_CURRENCY, examples=["GBP"])]
     reference: Annotated[str, Field(max_length=64, pattern=PRINTABLE)] = ""
     items: Annotated[list[ItemBody], Field(min_length=1, max_length=MAX_ITEMS)]
+    customer_name: Annotated[str, Field(max_length=MAX_NAME, pattern=PRINTABLE)] = ""
+    delivery_address: Annotated[str, Field(max_length=MAX_ADDRESS, pattern=PRINTABLE)] = ""
     fulfilment: Literal["choreography", "orchestration"] = "choreography"
     placed_at: Annotated[Moment | None, Field(description="When the customer placed it; now, if not given.")] = None
 
@@ -83,6 +92,9 @@ class OrderBody(Body):
     total_minor: int
     placed_at: datetime
     reason: Annotated[str, Field(description="Why it was cancelled; else empty.")]
+    personal_data: Annotated[State, Field(description="Whether name and address were given, and can be read.")]
+    customer_name: str
+    delivery_address: str
 
 
 class Mistake(Body):

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.web.gateway import Readable
 from app.web.openapi import problems
+from app.web.personal import opened_row
 from app.web.views import VIEWS, View
 
 router = APIRouter(tags=["views"])
@@ -14,7 +15,8 @@ router = APIRouter(tags=["views"])
 def _endpoint(view: View) -> Callable[[Request], Awaitable[Response]]:
     async def read(request: Request) -> Response:
         gateway: Readable = request.app.state.gateway
-        return await gateway.read(view, view.params(request.path_params, request.query_params))
+        answer = await gateway.read(view, view.params(request.path_params, request.query_params))
+        return await opened_row(request.app.state.people, answer) if view.personal else answer
 
     return read
 

@@ -40,6 +40,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     row_key: Callable[[Params], tuple[str, ...]]
     render: Callable[[Params, Sequence[Any]], Shown | None]
     """What is shown of the rows; None when they show nothing yet."""
+    personal: bool = False
+    """Whether parts of a row are sealed: a worker shows them so, the gateway opens them."""
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
@@ -112,7 +114,14 @@ def _order(_: Params, rows: Sequence[OrderSummary]) -> Shown | None:
     # a row that has only heard of payments, stock or delivery is of no order yet
     if not rows or not rows[0].exists:
         return None
-    return _listed(rows[0], _ORDER) | {"lines": [_shown(line, ("sku", "quantity")) for line in unpacked(rows[0].lines)]}
+    lines = [_shown(line, ("sku", "quantity")) for line in unpacked(rows[0].lines)]
+    return _listed(rows[0], _ORDER) | _sealed(rows[0]) | {"lines": lines}
+
+
+def _sealed(row: OrderSummary) -> Shown:
+    """As it is: who asks a worker cannot read it."""
+    state = "sealed" if row.customer_name or row.delivery_address else "none"
+    return {"personal_data": state, **_shown(row, ("customer_name", "delivery_address"))}
 
 
 def _orders(params: Params, rows: Sequence[customer_orders.Row]) -> Shown | None:
@@ -165,6 +174,7 @@ VIEWS: tuple[View, ...] = (
         partition_key=itemgetter("order_id"),
         row_key=lambda params: (params["order_id"],),
         render=_order,
+        personal=True,
     ),
     View(
         name="customer-orders",

@@ -19,6 +19,7 @@ Row: TypeAlias = list[Any]
 
 # the parts of a row that an order without payments, stock and delivery has
 ELSEWHERE = [0, 0, 0, 0, [], [], 0, "none", None]
+NO_ONE = ["", ""]
 
 
 def arguments() -> argparse.Namespace:
@@ -50,7 +51,7 @@ def decode(value: bytes) -> Event:
 def fold(row: Row | None, event: Event) -> Row | None:
     """The row after the event; None when it was seen before."""
     if row is None:
-        row = [event["order_id"], 0, "", "", "pending", "", 0, 0, [], None, None, *ELSEWHERE]
+        row = [event["order_id"], 0, "", "", "pending", "", 0, 0, [], None, None, *ELSEWHERE, *NO_ONE]
     elif event["version"] <= row[1]:
         return None
     new = row.copy()
@@ -60,7 +61,7 @@ def fold(row: Row | None, event: Event) -> Row | None:
             _add_items(new, [event["item"]])
         case "OrderCreated":
             new[2], new[3], new[5] = event["customer_id"], event["reference"], event["currency"]
-            new[9] = event["placed_at"]
+            new[9], new[20:] = event["placed_at"], [event["customer_name"], event["delivery_address"]]
             _add_items(new, event["items"])
         case "OrderConfirmed":
             new[4] = "confirmed"

@@ -9,9 +9,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from app.people.people import People
 from app.web.api import create_app
 from app.web.gateway import Gateway, new_client
 from tests.contract.commanding import Store
+from tests.contract.person_keys import MemoryPersonKeys
 from tests.contract.serving import NOW, NoOwners
 from tests.contract.simulated import SimulatedParty, running
 
@@ -39,9 +41,14 @@ def store() -> Store:
 
 
 @pytest.fixture
-async def api(store: Store) -> AsyncIterator[httpx.AsyncClient]:
+def person_keys() -> MemoryPersonKeys:
+    return MemoryPersonKeys()
+
+
+@pytest.fixture
+async def api(store: Store, person_keys: MemoryPersonKeys) -> AsyncIterator[httpx.AsyncClient]:
     async with new_client() as workers:
-        app = create_app(store, Gateway(NoOwners(), 4, workers), lambda: NOW)
+        app = create_app(store, Gateway(NoOwners(), 4, workers), People(person_keys), lambda: NOW)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             yield client

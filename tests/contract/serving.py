@@ -10,9 +10,11 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.eventstore.memory import MemoryEventStore
+from app.people.people import People
 from app.web.api import create_app
 from app.web.gateway import Gateway, new_client
 from app.web.owners import Owners
+from tests.contract.person_keys import MemoryPersonKeys
 
 START_LIMIT = 10.0
 NOW = 1_317_914_400_000_000
@@ -59,7 +61,8 @@ class Api:
 
     async def serve(self, server: uvicorn.Server) -> None:
         async with new_client() as workers:
-            self.failing.app = create_app(self.store, Gateway(NoOwners(), 4, workers), lambda: NOW)
+            people = People(MemoryPersonKeys())
+            self.failing.app = create_app(self.store, Gateway(NoOwners(), 4, workers), people, lambda: NOW)
             await server.serve()
 
 

@@ -1,6 +1,7 @@
 """What every carrier adapter holds to."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 
 import pytest
@@ -18,7 +19,10 @@ from app.domain.calls import (
 from app.gateways.carrier import HttpCarrier
 from app.gateways.memory import InMemoryCarrier
 from app.gateways.ports import CallRejectedError, Carrier
+from app.people.port import PersonalData
 from app.simulators.planted import REFUSED_DELIVERY
+from tests.contract.person_keys import ChosenRecipients
+from tests.contract.simulated import SimulatedParty
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +31,8 @@ pytestmark = pytest.mark.anyio
 async def carrier(request: pytest.FixtureRequest) -> AsyncIterator[Carrier]:
     carrier: Carrier = InMemoryCarrier()
     if request.param == "http":
-        carrier = HttpCarrier(request.getfixturevalue("simulated_carrier").url, timeout_seconds=10.0)
+        url = request.getfixturevalue("simulated_carrier").url
+        carrier = HttpCarrier(url, timeout_seconds=10.0, recipients=ChosenRecipients())
     yield carrier
     await carrier.close()
 
@@ -90,3 +95,67 @@ async def test_used_key_is_not_scheduled_for_another_customer(carrier: Carrier, 
 async def test_call_of_another_party_is_rejected(carrier: Carrier, order_id: str) -> None:
     with pytest.raises(CallRejectedError, match="VoidCharges"):
         await carrier.perform(VoidCharges(order_id=order_id, order_versions=(1,)))
+
+
+@pytest.fixture
+def recipients() -> ChosenRecipients:
+    return ChosenRecipients()
+
+
+@pytest.fixture
+async def over_http(simulated_carrier: SimulatedParty, recipients: ChosenRecipients) -> AsyncIterator[Carrier]:
+    carrier = HttpCarrier(simulated_carrier.url, timeout_seconds=10.0, recipients=recipients)
+    yield carrier
+    await carrier.close()
+
+
+ANNA = PersonalData(state="readable", customer_name="Annabel Quillfeather", delivery_address="7 Larkspur Mews")
+MOVED = PersonalData(state="readable", customer_name="Annabel Quillfeather", delivery_address="8 Foxglove Row")
+
+
+async def test_the_carrier_is_told_who_gets_the_order_and_where(
+    over_http: Carrier, recipients: ChosenRecipients, simulated_carrier: SimulatedParty, order_id: str
+) -> None:
+    recipients.chosen[order_id] = ANNA
+    await scheduled(over_http, order_id, 1)
+    [entry] = simulated_carrier.entries(order_id)
+    assert (entry["name"], entry["address"]) == (ANNA.customer_name, ANNA.delivery_address)
+
+
+async def test_an_order_of_nobody_known_is_delivered_as_ever(
+    over_http: Carrier, simulated_carrier: SimulatedParty, order_id: str
+) -> None:
+    await scheduled(over_http, order_id, 1)
+    assert not {"name", "address"} & simulated_carrier.entries(order_id)[0].keys()
+
+
+async def test_an_order_whose_recipient_was_erased_is_refused_and_never_delivered(
+    over_http: Carrier, recipients: ChosenRecipients, simulated_carrier: SimulatedParty, order_id: str
+) -> None:
+    recipients.chosen[order_id] = PersonalData(state="erased")
+    assert await over_http.perform(schedule(order_id)) == Refused("personal-data-erased")
+    recipients.chosen[order_id] = ANNA
+    assert await over_http.perform(schedule(order_id)) == Voided()
+    assert "name" not in simulated_carrier.entries(order_id)[0]
+
+
+async def test_a_delivery_that_nobody_heard_of_before_the_erasure_is_cancelled(
+    over_http: Carrier, recipients: ChosenRecipients, simulated_carrier: SimulatedParty, order_id: str
+) -> None:
+    recipients.chosen[order_id] = ANNA
+    await scheduled(over_http, order_id, 1)
+    recipients.chosen[order_id] = PersonalData(state="erased")
+    assert await over_http.perform(schedule(order_id)) == Refused("personal-data-erased")
+    assert [entry["state"] for entry in simulated_carrier.entries(order_id)] == ["cancelled"]
+
+
+async def test_an_error_repeats_nothing_that_the_carrier_was_told(
+    over_http: Carrier, recipients: ChosenRecipients, order_id: str
+) -> None:
+    recipients.chosen[order_id] = ANNA
+    await scheduled(over_http, order_id, 1)
+    recipients.chosen[order_id] = MOVED
+    with pytest.raises(CallRejectedError, match="status 409") as rejected:
+        await over_http.perform(schedule(order_id))
+    told = "".join(traceback.format_exception(rejected.value))
+    assert not [word for word in ("Quillfeather", "Larkspur", "Foxglove") if word in told]

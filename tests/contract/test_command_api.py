@@ -40,6 +40,9 @@ async def test_an_order_is_read_from_its_events(api: httpx.AsyncClient) -> None:
         "total_minor": 7 * 255,
         "placed_at": "2011-10-06T15:20:00Z",
         "reason": "",
+        "personal_data": "none",
+        "customer_name": "",
+        "delivery_address": "",
     }
     OrderBody.model_validate_json(answer.content)
 

@@ -17,9 +17,11 @@ def main() -> int:
     parser.add_argument("--retry-delay", type=int, default=1)
     parser.add_argument("-H", action="append", default=[])
     parser.add_argument("-d")
+    parser.add_argument("-X")
     asked = parser.parse_args()
     headers = dict(header.split(": ", 1) for header in asked.H)
-    request = Request(asked.url, asked.d.encode() if asked.d else None, headers)  # noqa: S310 - the pages' own addresses
+    body = asked.d.encode() if asked.d else None
+    request = Request(asked.url, body, headers, method=asked.X)  # noqa: S310 - the pages' own addresses
     for left in reversed(range(asked.retry + 1)):
         try:
             with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:

@@ -12,9 +12,12 @@ import pytest
 
 from app.eventstore import group_commit
 from app.eventstore.postgres import PostgresEventStore
+from app.people.people import People
+from app.people.postgres import PostgresPersonKeys
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
+from app.web import people
 from app.web.api import create_app
 from app.web.gateway import Gateway, new_client
 from app.web.owners import Owners
@@ -34,7 +37,11 @@ class NoOwners:
 async def opened(stack: AsyncExitStack, dsn: str) -> httpx.AsyncClient:
     store = await stack.enter_async_context(PostgresEventStore(dsn, event_codec(committed_registry(), ORDERS_EVENTS)))
     gateway = Gateway(NoOwners(), 4, await stack.enter_async_context(new_client()))
-    transport = httpx.ASGITransport(create_app(store, gateway, lambda: 1_317_914_400_000_000))
+    keys = PostgresPersonKeys(dsn)
+    stack.push_async_callback(keys.close)
+    app = create_app(store, gateway, People(keys), lambda: 1_317_914_400_000_000)
+    people.serve(app, keys)
+    transport = httpx.ASGITransport(app)
     return await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://api"))
 
 

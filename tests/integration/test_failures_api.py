@@ -14,6 +14,7 @@ from app.deadletters.alone import alone
 from app.deadletters.office import Office
 from app.domain.events import Event, OrderCreated
 from app.eventstore.memory import MemoryEventStore
+from app.people.people import People
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
@@ -24,6 +25,7 @@ from app.web.gateway import Gateway
 from tests.conftest import MakeTopics
 from tests.contract.commanding import problem
 from tests.contract.dead_letters import Post
+from tests.contract.person_keys import MemoryPersonKeys
 from tests.contract.serving import NOW, NoOwners
 from tests.schema.sample_events import ENVELOPE, PAYLOADS
 
@@ -47,7 +49,8 @@ def post(kafka: str, make_topics: MakeTopics, unique: Callable[[str], str]) -> P
 def api(post: Post, database: str) -> Iterator[httpx.Client]:
     """The service on a port of its own, over the index, which is kept up to date meanwhile."""
     office = Office(post.kafka, database, [post.group], committed_registry())
-    app = create_app(MemoryEventStore(), Gateway(NoOwners(), 4, None), lambda: NOW)  # type: ignore[arg-type]  # asked for no view
+    people = People(MemoryPersonKeys())
+    app = create_app(MemoryEventStore(), Gateway(NoOwners(), 4, None), people, lambda: NOW)  # type: ignore[arg-type]  # asked for no view
     dead_letters.serve(app, office)
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)

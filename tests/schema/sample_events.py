@@ -1,5 +1,6 @@
 """One event of every type, the same in every run."""
 
+from base64 import urlsafe_b64encode
 from uuid import NAMESPACE_OID, uuid5
 
 from app.domain import events, requests
@@ -10,6 +11,8 @@ ITEMS = (
     Item(sku="22423 Früh\u00a0stück", quantity=1_000_000, unit_price_minor=0),
 )
 CHOREOGRAPHY: Fulfilment = "choreography"
+# of the length that sealed texts have; what is in them is nobody's business here
+SEALED_NAME, SEALED_ADDRESS = (urlsafe_b64encode(bytes(range(size))).decode() for size in (56, 84))
 
 
 def identity(name: str) -> str:
@@ -32,6 +35,8 @@ PAYLOADS: dict[type[Event], dict[str, object]] = {
         "items": ITEMS,
         "fulfilment": CHOREOGRAPHY,
         "placed_at": 1_317_914_400_000_000,
+        "customer_name": SEALED_NAME,
+        "delivery_address": SEALED_ADDRESS,
     },
     events.ItemAdded: {
         "customer_id": "12923",

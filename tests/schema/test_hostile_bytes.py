@@ -23,6 +23,7 @@ VALUES = [
 VALUE = VALUES[SAMPLES.index(ORDER_CREATED)][1]
 ITEMS_AT = VALUE.index(b"569901") + len(b"569901")
 ITEM = b"\x02a\x02\x02"
+AFTER = b"\x00" + b"\x02" + b"\x00" * 2  # fulfilment, placed_at, and nothing of a person
 NUMBERS = [b"\x01", b"\xff\xff\xff\xff\x0f", b"\xff" * 9 + b"\x01", b"\xfe" + b"\xff" * 8 + b"\x01", b"\x80" * 30]
 
 
@@ -110,14 +111,14 @@ def test_announced_items_are_refused_before_they_are_built(items: bytes, decoder
 
 def test_items_in_several_blocks_are_read(decoder: DecoderName) -> None:
     blocks = number(2) + ITEM * 2 + number(-1) + number(len(ITEM)) + ITEM + b"\x00"
-    event = CODECS[decoder][ORDERS_EVENTS].decode(VALUE[:ITEMS_AT] + blocks + b"\x00" + number(1))
+    event = CODECS[decoder][ORDERS_EVENTS].decode(VALUE[:ITEMS_AT] + blocks + AFTER)
     assert len(event.items) == 3  # type: ignore[attr-defined]
 
 
 def test_as_many_items_as_an_order_may_have_are_read(decoder: DecoderName) -> None:
     codec = CODECS[decoder][ORDERS_EVENTS]
     most = number(10_000) + ITEM * 10_000 + b"\x00"
-    event = codec.decode(VALUE[:ITEMS_AT] + most + b"\x00" + number(1))
+    event = codec.decode(VALUE[:ITEMS_AT] + most + AFTER)
     assert codec.decode(codec.encode(event)) == event
 
 

@@ -11,6 +11,7 @@ EventT = TypeVar("EventT", bound=Event)
 
 ORDER_ID = "0b6f2f0e-6f5d-4f5c-9a43-1d2f3c4b5a69"
 CUSTOMER_ID = "customer-1"
+SEALED_NAME, SEALED_ADDRESS = "c2VhbGVkIG5hbWU=", "c2VhbGVkIGFkZHJlc3M="
 PLACED_AT = 1_700_000_000_000_000
 NOW = PLACED_AT + 1_000_000
 
@@ -29,6 +30,8 @@ _PAYLOADS: dict[str, Any] = {
     "item": Item(sku="pear", quantity=1, unit_price_minor=80),
     "fulfilment": "choreography",
     "placed_at": PLACED_AT,
+    "customer_name": SEALED_NAME,
+    "delivery_address": SEALED_ADDRESS,
     "total_minor": 300,
     "amount_minor": 300,
     "order_version": 1,

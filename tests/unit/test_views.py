@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import msgspec
 import pytest
 
 from app.domain.events import Item
@@ -134,7 +135,16 @@ def test_an_order_shows_what_every_topic_told_of_it() -> None:
         "released_versions": (),
         "delivery": "scheduled",
         "delivery_id": "d-1",
+        "personal_data": "none",
+        "customer_name": "",
+        "delivery_address": "",
     }
+
+
+def test_what_is_sealed_of_an_order_is_shown_sealed() -> None:
+    row = shown("order", [msgspec.structs.replace(ORDER, customer_name="c2VhbGVk")])
+    assert row is not None
+    assert (row["personal_data"], row["customer_name"], row["delivery_address"]) == ("sealed", "c2VhbGVk", "")
 
 
 def test_an_order_that_was_only_paid_yet_is_not_shown() -> None:

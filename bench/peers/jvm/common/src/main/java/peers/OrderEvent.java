@@ -12,7 +12,15 @@ public sealed interface OrderEvent {
     record Item(String sku, long quantity, long unitPriceMinor) {}
 
     record OrderCreated(
-            String orderId, long version, String customerId, String currency, String reference, List<Item> items, long placedAt)
+            String orderId,
+            long version,
+            String customerId,
+            String currency,
+            String reference,
+            List<Item> items,
+            long placedAt,
+            String customerName,
+            String deliveryAddress)
             implements OrderEvent {}
 
     record ItemAdded(String orderId, long version, Item item) implements OrderEvent {}
@@ -36,7 +44,7 @@ public sealed interface OrderEvent {
             case 4 -> itemAdded(orderId, version, body);
             case 5 -> orderCancelled(orderId, version, body);
             case 6 -> new OrderConfirmed(orderId, version);
-            case 7 -> orderCreated(orderId, version, body);
+            case 37 -> orderCreated(orderId, version, body);
             default -> throw new IllegalArgumentException("schema " + schema);
         };
     }
@@ -50,7 +58,11 @@ public sealed interface OrderEvent {
             for (int index = 0; index < count; index++) items.add(item(body));
         }
         body.skipLong(); // fulfilment
-        return new OrderCreated(orderId, version, customerId, currency, reference, items, body.readLong());
+        long placedAt = body.readLong();
+        String customerName = body.readString();
+        String deliveryAddress = body.readString();
+        return new OrderCreated(
+                orderId, version, customerId, currency, reference, items, placedAt, customerName, deliveryAddress);
     }
 
     private static OrderEvent itemAdded(String orderId, long version, AvroBody body) {

@@ -11,7 +11,7 @@ import peers.OrderEvent.OrderCreated;
  * stay encoded while they are folded: an event only appends to them.
  */
 public final class OrderSummary {
-    private static final int FIELDS = 20;
+    private static final int FIELDS = 22;
     private static final byte[] NO_LINES = {};
     /** What the other topics tell of an order, before any of them did: 0, 0, 0, 0, [], [], 0, "none", nil. */
     private static final byte[] UNTOLD = {
@@ -30,6 +30,8 @@ public final class OrderSummary {
     byte[] lines = NO_LINES;
     long placedAt = -1;
     String reason;
+    String customerName = "";
+    String deliveryAddress = "";
 
     private OrderSummary(String orderId) {
         this.orderId = orderId;
@@ -55,6 +57,8 @@ public final class OrderSummary {
             reference = created.reference();
             currency = created.currency();
             placedAt = created.placedAt();
+            customerName = created.customerName();
+            deliveryAddress = created.deliveryAddress();
             totalMinor = itemCount = lineCount = 0;
             lines = NO_LINES;
             created.items().forEach(this::add);
@@ -96,6 +100,8 @@ public final class OrderSummary {
         if (reason == null) out.writeNil();
         else out.writeString(reason);
         out.writeRaw(UNTOLD);
+        out.writeString(customerName);
+        out.writeString(deliveryAddress);
         return out.toBytes();
     }
 
@@ -120,6 +126,9 @@ public final class OrderSummary {
         row.lines = in.from(start);
         if (!in.skipNil()) row.placedAt = in.readLong();
         if (!in.skipNil()) row.reason = in.readString();
+        in.skip(UNTOLD.length);
+        row.customerName = in.readString();
+        row.deliveryAddress = in.readString();
         return row;
     }
 }

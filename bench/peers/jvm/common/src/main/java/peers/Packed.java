@@ -66,6 +66,10 @@ final class Packed {
         at += length;
     }
 
+    void skip(int size) {
+        at += size;
+    }
+
     int readArray() {
         return readLength(0x90, 15, 0xdb);
     }

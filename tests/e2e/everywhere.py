@@ -1,0 +1,75 @@
+"""Looks for words in all that a whole system keeps: its files, its topics, the rows of its tables, its database."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from psycopg import sql
+from rocksdict import AccessType, Options, Rdict
+
+from tests.e2e.whole_system import WholeSystem
+
+# offsets and times of records, in files of a fixed size
+NUMBERS = {".index", ".timeindex"}
+PIECE = 1 << 24
+POLL_S = 30.0
+
+
+def found(system: WholeSystem, words: tuple[bytes, ...], copies: Path) -> list[str]:
+    """Where any of the words stands: in plain, or in the hex of bytes."""
+    places = system.directory / ".orderflow"
+    sought = [*words, *(word.hex().encode() for word in words)]
+    kept = [*_files(places), *_rows(places / "work", copies), *_topics(system), *_tables(system)]
+    return sorted({place for place, content in kept if any(word in content for word in sought)})
+
+
+def _files(directory: Path) -> Iterator[tuple[str, bytes]]:
+    """All files, but the ledgers: those are the carrier's own, and it has to know."""
+    for path in directory.rglob("*"):
+        if path.is_file() and path.suffix not in NUMBERS and not path.is_relative_to(directory / "work/carrier"):
+            try:
+                yield str(path), path.read_bytes()
+            except FileNotFoundError:  # it was of use for a moment only
+                continue
+
+
+def _rows(work: Path, copies: Path) -> Iterator[tuple[str, bytes]]:
+    """What is on the disk of each task, out of its compressed blocks."""
+    for current in work.rglob("CURRENT"):
+        copy = copies / current.parent.relative_to(work)
+        shutil.copytree(current.parent, copy, ignore=shutil.ignore_patterns("LOCK"))
+        store = Rdict(str(copy), Options(raw_mode=True), access_type=AccessType.read_only())
+        for key, row in store.items():
+            yield str(current.parent), key + row
+        store.close()
+
+
+def _topics(system: WholeSystem) -> Iterator[tuple[str, bytes]]:
+    """All records, aborted ones too, out of their compressed batches."""
+    settings = {"bootstrap.servers": system.settings.kafka, "group.id": "seeker", "isolation.level": "read_uncommitted"}
+    consumer = Consumer({**settings, "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0})
+    topics = consumer.list_topics(timeout=POLL_S).topics.values()
+    places = [TopicPartition(topic.topic, number, OFFSET_BEGINNING) for topic in topics for number in topic.partitions]
+    consumer.assign(places)
+    left = len(places)
+    while left:
+        message = consumer.poll(POLL_S)
+        assert message is not None, f"{left} partitions were not read to their ends"
+        if message.error() is None:
+            headers = b"".join(name.encode() + (value or b"") for name, value in message.headers() or [])
+            yield message.topic(), (message.key() or b"") + (message.value() or b"") + headers
+        elif message.error().code() == KafkaError._PARTITION_EOF:
+            left -= 1
+    consumer.close()
+
+
+def _tables(system: WholeSystem) -> Iterator[tuple[str, bytes]]:
+    """All rows, out of what PostgreSQL compresses."""
+    with psycopg.connect(system.settings.postgres) as connection:
+        asked = "select table_schema, table_name from information_schema.tables where table_schema !~ '^pg_'"
+        for schema, table in connection.execute(asked).fetchall():
+            statement = sql.SQL("copy (select * from {}) to stdout (format binary)")
+            with connection.cursor().copy(statement.format(sql.Identifier(schema, table))) as rows:
+                yield f"{schema}.{table}", b"".join(bytes(row) for row in rows)
