@@ -1,7 +1,7 @@
 """Looks for words in all that a whole system keeps: its files, its topics, the rows of its tables, its database."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,16 +13,24 @@ from tests.e2e.whole_system import WholeSystem
 
 # offsets and times of records, in files of a fixed size
 NUMBERS = {".index", ".timeindex"}
-PIECE = 1 << 24
 POLL_S = 30.0
 
 
-def found(system: WholeSystem, words: tuple[bytes, ...], copies: Path) -> list[str]:
-    """Where any of the words stands: in plain, or in the hex of bytes."""
-    places = system.directory / ".orderflow"
-    sought = [*words, *(word.hex().encode() for word in words)]
-    kept = [*_files(places), *_rows(places / "work", copies), *_topics(system), *_tables(system)]
-    return sorted({place for place, content in kept if any(word in content for word in sought)})
+def places_of(system: WholeSystem, words: Iterable[str], copies: Path) -> dict[str, set[str]]:
+    """Where each word stands: in plain, or in the hex of bytes."""
+    sought = {word: (word.encode(), word.encode().hex().encode()) for word in words}
+    found: dict[str, set[str]] = {word: set() for word in sought}
+    directory = system.directory / ".orderflow"
+    for place, content in (
+        *_files(directory),
+        *_rows(directory / "work", copies),
+        *_topics(system.settings.kafka),
+        *_tables(system.settings.postgres),
+    ):
+        for word, forms in sought.items():
+            if any(form in content for form in forms):
+                found[word].add(place)
+    return found
 
 
 def _files(directory: Path) -> Iterator[tuple[str, bytes]]:
@@ -46,9 +54,9 @@ def _rows(work: Path, copies: Path) -> Iterator[tuple[str, bytes]]:
         store.close()
 
 
-def _topics(system: WholeSystem) -> Iterator[tuple[str, bytes]]:
+def _topics(kafka: str) -> Iterator[tuple[str, bytes]]:
     """All records, aborted ones too, out of their compressed batches."""
-    settings = {"bootstrap.servers": system.settings.kafka, "group.id": "seeker", "isolation.level": "read_uncommitted"}
+    settings = {"bootstrap.servers": kafka, "group.id": "seeker", "isolation.level": "read_uncommitted"}
     consumer = Consumer({**settings, "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0})
     topics = consumer.list_topics(timeout=POLL_S).topics.values()
     places = [TopicPartition(topic.topic, number, OFFSET_BEGINNING) for topic in topics for number in topic.partitions]
@@ -65,9 +73,9 @@ def _topics(system: WholeSystem) -> Iterator[tuple[str, bytes]]:
     consumer.close()
 
 
-def _tables(system: WholeSystem) -> Iterator[tuple[str, bytes]]:
+def _tables(dsn: str) -> Iterator[tuple[str, bytes]]:
     """All rows, out of what PostgreSQL compresses."""
-    with psycopg.connect(system.settings.postgres) as connection:
+    with psycopg.connect(dsn) as connection:
         asked = "select table_schema, table_name from information_schema.tables where table_schema !~ '^pg_'"
         for schema, table in connection.execute(asked).fetchall():
             statement = sql.SQL("copy (select * from {}) to stdout (format binary)")
