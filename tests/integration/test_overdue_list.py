@@ -15,6 +15,7 @@ from app.eventstore.memory import MemoryEventStore
 from app.inbox.audit import Audit
 from app.inbox.history import History
 from app.inbox.sending import Sender
+from app.people.people import People
 from app.serde.lock import committed_registry
 from app.streaming.reader import Reader
 from app.web import sagas, worker_pages
@@ -22,6 +23,7 @@ from app.web.api import create_app
 from app.web.gateway import Gateway, new_client
 from app.web.owners import Owner, Owners
 from app.web.saga_desk import SagaDesk
+from tests.contract.person_keys import MemoryPersonKeys
 from tests.integration.test_worker_pages import Status
 from tests.unit.order_events import NOW, event
 
@@ -75,7 +77,7 @@ async def api(rows: Rows, store: MemoryEventStore) -> AsyncIterator[httpx.AsyncC
         group.owner = Owner("worker-1", f"http://{server.host}:{server.port}")
         gateway, registry = Gateway(group, 1, client), committed_registry()
         history, audit, sender = History(NOWHERE, registry), Audit("host=/nowhere"), Sender(NOWHERE, registry)
-        app = create_app(store, gateway, lambda: NOW)
+        app = create_app(store, gateway, People(MemoryPersonKeys()), lambda: NOW)
         desk = SagaDesk(
             store, gateway, gateway, gateway, history, audit, sender, deadline_us=1_000_000, now=lambda: NOW
         )
