@@ -50,13 +50,13 @@ class FulfilmentRow(Struct, frozen=True, array_like=True, gc=False):
     scheduled: bool = False
     refusal: tuple[int, str] | None = None  # order version and reason
     answered: bool = False  # a decision about the newest version was answered; another needs a newer one
-    ended: bool = False
+    ended: bool = False  # it has its outcome, or a saga decides it: what comes is not even noted
     overdue: bool = False  # an operator was told that it has no outcome
 
 
 def begin(row: FulfilmentRow | None, cause: Event | Timer, now: Micros) -> Step[FulfilmentRow]:
     known = row or FulfilmentRow()
-    if not isinstance(cause, Timer) and not is_new(known, cause):
+    if known.ended or (not isinstance(cause, Timer) and not is_new(known, cause)):
         return Step()
     told = _told(known, cause)
     call = _decision(told, cause)
@@ -105,19 +105,24 @@ def _decision(row: FulfilmentRow, cause: Event | Timer) -> Confirm | Cancel | No
     return None
 
 
+def _ends(cause: Event) -> bool:
+    orchestrated = isinstance(cause, OrderCreated | ItemAdded) and cause.fulfilment == "orchestration"
+    return orchestrated or isinstance(cause, OrderConfirmed | OrderCancelled)
+
+
 def _told(row: FulfilmentRow, cause: Event | Timer) -> FulfilmentRow:
-    """The row with what the cause tells. An ended order forgets all but the versions seen."""
+    """The row with what the cause tells."""
     if isinstance(cause, Timer):
         return row
+    if _ends(cause):
+        return FulfilmentRow(ended=True)
     row = noted(row, cause)
-    if row.ended or isinstance(cause, OrderConfirmed | OrderCancelled):
-        return FulfilmentRow(row.orders, row.payments, row.inventory, row.shipping, ended=True)
     version = cause.order_version if isinstance(cause, Answer) else cause.version
     if version > row.newest:
         row = replace(row, newest=version, answered=False)
     match cause:
         case OrderCreated() | ItemAdded():
-            return replace(row, choreographed=cause.fulfilment == "choreography")
+            return replace(row, choreographed=True)
         case PaymentCompleted():
             return replace(row, paid=row.paid + 1)
         case StockReserved():

@@ -10,6 +10,7 @@ from app.domain.events import (
     Fulfilment,
     Micros,
     OrderCancelled,
+    OrderCreated,
     PaymentCompleted,
     StockRejected,
     StockReleased,
@@ -23,6 +24,7 @@ from app.domain.service import (
     answer_envelope,
     ask_undo,
     done,
+    is_of_no_use,
     is_orchestrated,
     is_told,
     not_done,
@@ -50,11 +52,11 @@ class ReservationRow(ServiceRow, frozen=True, array_like=True, gc=False):
 
 def begin(row: ReservationRow | None, cause: Event | Timer, now: Micros) -> Step[ReservationRow]:
     known = row or ReservationRow()
-    if not isinstance(cause, Timer) and not is_new(known, cause):
+    if is_of_no_use(known, cause) or (not isinstance(cause, Timer) and not is_new(known, cause)):
         return Step()
     match cause:
-        case OrderCancelled() if known.orchestrated:
-            return Step(row=_seen(known, cause))
+        case OrderCreated(fulfilment="choreography"):
+            return Step()  # nothing to remember: any version may be the first that is noted
         case Timer() | OrderCancelled():
             return ask_undo(known, cause, ReleaseStock)
         case PaymentCompleted(fulfilment="choreography") if not known.cancelled:

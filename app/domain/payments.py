@@ -42,6 +42,7 @@ from app.domain.service import (
     answer_envelope,
     ask_undo,
     done,
+    is_of_no_use,
     is_orchestrated,
     is_told,
     known_now,
@@ -74,11 +75,9 @@ def begin(row: PaymentRow | None, cause: Event | Timer, now: Micros) -> Step[Pay
     known = row or PaymentRow()
     if isinstance(cause, SettleRefund):
         return _settle(known, cause)
-    if not isinstance(cause, Timer) and not is_new(known, cause):
+    if is_of_no_use(known, cause) or (not isinstance(cause, Timer) and not is_new(known, cause)):
         return Step()
     match cause:
-        case OrderCancelled() if known.orchestrated:
-            return Step(row=_seen(known, cause))
         case Timer(key=order_id, name=name) if name != VOID:
             order_version = int(name.removeprefix(f"{VOID}-"))
             return Step(call=VoidCharges(order_id=order_id, order_versions=(order_version,)))

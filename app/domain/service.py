@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.calls import Refused
-from app.domain.events import Answer, Event, Micros, OrderCancelled, OrderCreated
+from app.domain.events import Answer, Event, Micros, OrderCancelled, OrderConfirmed, OrderCreated
 from app.domain.requests import ServiceCommand
 from app.domain.step import Step, Timer, caused_id
 from app.domain.streams import Envelope, envelope, noted, origin, timer_after
@@ -82,6 +82,14 @@ def is_orchestrated(row: Commanded, cause: Event | Timer) -> bool:
     """Whether the saga, and nobody else, says what is done and undone for this order."""
     created = isinstance(cause, OrderCreated) and cause.fulfilment == "orchestration"
     return row.orchestrated or created or isinstance(cause, ServiceCommand)
+
+
+def is_of_no_use(row: Commanded, cause: Event | Timer) -> bool:
+    """Whether a service learns nothing from the cause, and does not even note it. Nothing follows the confirmation of
+    an order, and what is done for an orchestrated one is said by commands alone."""
+    if isinstance(cause, Timer | ServiceCommand):
+        return False
+    return row.orchestrated or isinstance(cause, OrderConfirmed)
 
 
 def is_told(row: Commanded, *answers: type[Answer]) -> bool:

@@ -20,6 +20,7 @@ from app.domain.events import (
     Event,
     Micros,
     OrderCancelled,
+    OrderCreated,
     StockReserved,
 )
 from app.domain.requests import CancelDelivery, ScheduleDelivery, ServiceCommand
@@ -30,6 +31,7 @@ from app.domain.service import (
     answer_envelope,
     ask_undo,
     done,
+    is_of_no_use,
     is_orchestrated,
     is_told,
     not_done,
@@ -58,11 +60,11 @@ class DeliveryRow(ServiceRow, frozen=True, array_like=True, gc=False):
 
 def begin(row: DeliveryRow | None, cause: Event | Timer, now: Micros) -> Step[DeliveryRow]:
     known = row or DeliveryRow()
-    if not isinstance(cause, Timer) and not is_new(known, cause):
+    if is_of_no_use(known, cause) or (not isinstance(cause, Timer) and not is_new(known, cause)):
         return Step()
     match cause:
-        case OrderCancelled() if known.orchestrated:
-            return Step(row=_seen(known, cause))
+        case OrderCreated(fulfilment="choreography"):
+            return Step()  # nothing to remember: any version may be the first that is noted
         case Timer() | OrderCancelled():
             return ask_undo(known, cause, CancelDeliveries)
         case StockReserved() if _asks(cause) and not known.requested and not known.cancelled:

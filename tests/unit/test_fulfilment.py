@@ -38,7 +38,7 @@ def told(*events: Event) -> FulfilmentRow | None:
     for each in events:
         step = fulfilment.begin(row, each, NOW)
         assert step.call is None
-        row = step.row
+        row = row if step.row is None else step.row
     return row
 
 
@@ -112,7 +112,7 @@ def test_a_decision_without_an_answer_is_made_again_by_a_timer() -> None:
 @pytest.mark.parametrize("end", [event(OrderConfirmed, 2), event(OrderCancelled, 2)])
 def test_after_the_end_nothing_is_decided(end: Event) -> None:
     row = told(CREATED, end, PAID, RESERVED, SCHEDULED, event(PaymentFailed, 2, order_version=2))
-    assert row == FulfilmentRow(orders=2, payments=2, inventory=1, shipping=1, ended=True)
+    assert row == FulfilmentRow(ended=True)
 
 
 def test_an_obsolete_timer_decides_nothing() -> None:
@@ -123,7 +123,8 @@ def test_an_obsolete_timer_decides_nothing() -> None:
 
 def test_an_orchestrated_order_is_left_to_its_orchestrator() -> None:
     created = event(OrderCreated, 1, fulfilment="orchestration")
-    assert told(created, PAID, RESERVED, SCHEDULED, event(PaymentFailed, 2, order_version=1)) is not None
+    later = (PAID, RESERVED, SCHEDULED, event(PaymentFailed, 2, order_version=1))
+    assert told(created, *later) == told(*later, created) == FulfilmentRow(ended=True)
 
 
 def test_a_seen_event_leads_to_nothing_and_a_gap_is_refused() -> None:
