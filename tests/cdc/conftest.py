@@ -1,6 +1,6 @@
 """One system for the tests of this folder: broker, database, a relay that runs, and Debezium, set up and idle."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +18,18 @@ from app.eventstore.relay import Relay
 from app.serde.topics import ORDERS_EVENTS
 from tests.chaos.relays import create_topic
 from tests.integration.relaying import running
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Function, nextitem: pytest.Item | None) -> Generator[None]:
+    """Connect ends after the last test of this folder: it polls all the time."""
+    yield
+    if nextitem is None or nextitem.path.parent != HERE:
+        server = item.funcargs.get("connect")
+        if isinstance(server, ConnectServer):
+            server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +54,6 @@ def system(
         capture.set_up()
         with running(Relay(dsn, lambda shard: Publisher(kafka, f"relay-{name}", ORDERS_EVENTS, shard))):
             yield settings
-        connect.start()
-        capture.connect.stop()
-        capture.connect.delete()
         capturing.drop_slot(connection, capture.name)
     _administer(postgres_server, "drop database {} with (force)", name)
 
