@@ -24,6 +24,7 @@ from app.eventstore.results import ResultExpiry
 from app.observability import metrics
 from app.observability.log import setup
 from app.serde.topics import ORDERS_EVENTS, full_name
+from app.streaming.faust.allocation import collect_less
 from app.streaming.names import group_id
 from app.web.problem import MEDIA_TYPE, Problem
 
@@ -44,6 +45,7 @@ def relay() -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: running.stop())
     threading.Thread(target=_expiry(settings).run, args=(threading.Event(),), daemon=True).start()
+    collect_less()
     guard = SlotGuard(settings.postgres, ProducedAlerts(settings.kafka).send)
     threading.Thread(target=guard.run, args=(threading.Event(),), daemon=True).start()
     threading.Thread(target=_serve, args=(settings, running, listen(settings)), daemon=True).start()

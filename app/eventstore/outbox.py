@@ -1,6 +1,8 @@
 """Reads the outbox in the order of publication: by (xid, seq), and never past a transaction that may still add rows."""
 
-from typing import Any, LiteralString, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, LiteralString, NamedTuple, TypeAlias
 
 import msgspec
 import psycopg
@@ -46,6 +48,11 @@ SHARDS = "select count(*) from relay_position"
 AHEAD = "select %s::xid8 >= pg_snapshot_xmax(pg_current_snapshot())"
 
 
+# as tuples, which all rows share
+CONTENT_TYPE: Final = ("content-type", "application/avro")
+SPECVERSION: Final = ("ce_specversion", "1.0")
+
+
 class Mark(msgspec.Struct, frozen=True):
     """Up to where the rows of a blocked aggregate are published."""
 
@@ -84,16 +91,29 @@ class OutboxRow(NamedTuple):
 
     def headers(self) -> list[tuple[str, str]]:
         """Those of `app.serde.cloudevents`, to the byte."""
+        event_id, aggregatetype, aggregateid, kind, _, ce_time, traceparent, *_ = self
         return [
-            ("ce_source", f"/orderflow/{self.aggregatetype}"),
-            ("content-type", "application/avro"),
-            ("ce_specversion", "1.0"),
-            ("ce_id", self.event_id),
-            ("ce_type", self.type),
-            ("ce_time", self.ce_time),
-            ("ce_subject", self.aggregateid),
-            ("traceparent", self.traceparent),
+            ("ce_source", f"/orderflow/{aggregatetype}"),
+            CONTENT_TYPE,
+            SPECVERSION,
+            ("ce_id", event_id),
+            ("ce_type", kind),
+            ("ce_time", ce_time),
+            ("ce_subject", aggregateid),
+            ("traceparent", traceparent),
         ]
+
+
+class Read(NamedTuple):
+    """Rows that may be published; `held`: behind them are some held back by a transaction in progress."""
+
+    rows: list[OutboxRow]
+    held: bool
+
+
+def as_rows(_: object) -> Callable[[Sequence[Any]], OutboxRow]:
+    """A row factory that makes no call in Python for a row."""
+    return partial(tuple.__new__, OutboxRow)
 
 
 class OutboxShard:
@@ -101,21 +121,20 @@ class OutboxShard:
 
     def __init__(self, connection: Connection, shard: int, shards: int) -> None:
         self._cursor = connection.cursor(binary=True)
+        self._rows = connection.cursor(binary=True, row_factory=as_rows)
         self._shard, self._shards = shard, shards
 
-    def read(self, position: Position, limit: int) -> tuple[list[OutboxRow], bool]:
-        """The next rows that may be published; whether more are there, held back by a transaction in progress."""
+    def read(self, position: Position, limit: int) -> Read:
+        """The next rows, and whether there are more that may not be published yet."""
         parameters = (position.xid, position.xid, position.seq, self._shards, self._shard, limit)
-        self._cursor.execute(READ, parameters, prepare=True)
-        rows = [OutboxRow._make(row) for row in self._cursor]
+        rows = self._rows.execute(READ, parameters, prepare=True).fetchall()
         held = bool(rows) and not rows[-1].settled
-        return [row for row in rows if row.settled] if held else rows, held
+        return Read([row for row in rows if row.settled] if held else rows, held)
 
     def left_behind(self, mark: Mark, position: Position, limit: int) -> list[OutboxRow]:
         """The next rows of a blocked aggregate that the shard has passed."""
         between = (mark.xid, mark.seq, position.xid, position.seq)
-        self._cursor.execute(READ_ONE, (mark.aggregateid, *between, limit), prepare=True)
-        return [OutboxRow._make(row) for row in self._cursor]
+        return self._rows.execute(READ_ONE, (mark.aggregateid, *between, limit), prepare=True).fetchall()
 
     def is_behind(self, position: Position) -> bool:
         """Whether the database has not yet come to where the position says it was."""

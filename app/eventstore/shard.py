@@ -14,8 +14,9 @@ from confluent_kafka import KafkaException
 
 from app.errors import SetupError
 from app.eventstore.blocked import BlockedAggregates
+from app.eventstore.call_thread import PublisherHangsError
 from app.eventstore.outbox import INDEX_WALK, OutboxShard
-from app.eventstore.publisher import Publisher, PublisherHangsError
+from app.eventstore.publisher import Publisher
 from app.eventstore.session import conninfo
 from app.eventstore.tail import Tail
 from app.eventstore.watermark import Watch
@@ -99,14 +100,12 @@ class ShardRelay:
         tail, held_s = Tail(outbox, blocked, publisher, position, self._shard), HELD_FIRST_S
         watch = Watch(connection, self._shard)
         while not stop.is_set():
-            before = tail.position
-            more, held = tail.turn()
-            moved = tail.position != before
-            self.trouble = watch.trouble(held=held and not moved)
-            if moved:
+            read = tail.turn()
+            self.trouble = watch.trouble(held=read.held and not read.rows)
+            if read.rows:
                 self._pause_s, held_s = RETRY_FIRST_S, HELD_FIRST_S
-            if not more:
-                _wait(connection, held_s if held else IDLE_S / 2 if blocked else IDLE_S)
+            else:
+                _wait(connection, held_s if read.held else IDLE_S / 2 if blocked else IDLE_S)
                 held_s = min(held_s * 2, HELD_MOST_S)
 
 

@@ -4,10 +4,11 @@ Each row is in exactly one Kafka transaction that is committed, for its place is
 shard for rows in their turn; for those that were left behind, the mark of their aggregate beside it.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from app.eventstore.blocked import BlockedAggregates
-from app.eventstore.outbox import Mark, OutboxRow, OutboxShard, Position
+from app.eventstore.outbox import Mark, OutboxRow, OutboxShard, Position, Read
 from app.eventstore.publisher import Publisher, RowRefusedError
 from app.observability.metrics import RELAYED
 
@@ -25,35 +26,47 @@ class Tail:
         self._outbox, self._blocked, self._publisher = outbox, blocked, publisher
         self._published = RELAYED.labels(shard)
         self._limit = BATCH_ROWS
+        self._ahead: Read | None = None
+        self._copied = position
         self.position = position
 
-    def turn(self) -> tuple[bool, bool]:
-        """Whether there may be more at once; whether rows are held back by a transaction in progress."""
+    def turn(self) -> Read:
+        """What there was to publish: it is published now or blocked, or it comes again in the next turn."""
         for mark in self._blocked.due():
             self._release(mark)
-        limit = self._limit
-        rows, held = self._outbox.read(self.position, limit)
-        if not rows:
-            return False, held
-        return not self._take(rows) or len(rows) == limit, held
+        read, self._ahead = self._ahead or self._outbox.read(self.position, self._limit), None
+        if read.rows:
+            self._take(read.rows)
+        else:
+            self._copy()
+        return read
 
-    def _take(self, rows: list[OutboxRow]) -> bool:
-        """Whether the position is behind them now: then they are published, or blocked."""
+    def _take(self, rows: list[OutboxRow]) -> None:
         free = [row for row in rows if row.aggregateid not in self._blocked] if self._blocked else rows
         after = Position(rows[-1].xid, rows[-1].seq, self.position.published + len(free))
         try:
-            self._publish(free, after)
+            self._publish(free, after, lambda: self._prepare(after, full=len(rows) == self._limit))
         except RowRefusedError as error:
+            self._ahead = None
             row = error.row or (free[0] if len(free) == 1 else None)
             if row is None:
                 self._limit = max(self._limit // PARTS, 1)
             else:
                 # not the position: what is between that and these rows, the other side of a handover has published
                 self._blocked.block(Mark(row.aggregateid, rows[0].xid, rows[0].seq - 1), str(error))
-            return False
-        self._outbox.copy(after)
-        self._limit = min(self._limit * 2, BATCH_ROWS)
-        return True
+        else:
+            self._limit = min(self._limit * 2, BATCH_ROWS)
+
+    def _prepare(self, after: Position, *, full: bool) -> None:
+        """While Kafka is at it: what is left of the last turn, and what there is for the next."""
+        self._copy()
+        if full:
+            self._ahead = self._outbox.read(after, self._limit)
+
+    def _copy(self) -> None:
+        if self._copied != self.position:
+            self._outbox.copy(self.position)
+            self._copied = self.position
 
     def _release(self, mark: Mark) -> None:
         """Publishes what its aggregate has up to the position, until nothing is left or a row is refused again."""
@@ -74,8 +87,8 @@ class Tail:
             mark, limit = moved, min(limit * PARTS, BATCH_ROWS)
         self._blocked.unblock(mark.aggregateid)
 
-    def _publish(self, rows: list[OutboxRow], after: Position) -> None:
+    def _publish(self, rows: list[OutboxRow], after: Position, meanwhile: Callable[[], None] = lambda: None) -> None:
         if rows:
-            self._publisher.publish(rows, after)
+            self._publisher.publish(rows, after, meanwhile)
             self._published.inc(len(rows))
         self.position = after
