@@ -15,6 +15,7 @@ from app.cli.options import finite, printable
 from app.cli.producing import hostile
 from app.cli.producing.generator import ORCHESTRATED
 from app.cli.producing.orders import PlannedOrder, needed_stock
+from app.cli.producing.persons import addressed
 from app.cli.producing.placing import PlacedReport, place_orders
 from app.cli.producing.sending import send
 from app.cli.producing.shop_file import RejectedLine, lines_at, write_rejects
@@ -55,12 +56,17 @@ def orders(
     run: Run = "",
     file: File = None,
     rejects: Annotated[Path | None, typer.Option(help="Where the rejected lines of --from go.")] = None,
+    personal: Annotated[
+        bool, typer.Option("--personal", help="With a made-up name and address for each customer.")
+    ] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="Orders placed at once.")] = 16,
     as_json: Json = False,
 ) -> None:
     """Place orders; repeating a run adds nothing. Exit 1 when the API refused an order that it should take."""
     settings, wanted = load(), _faults(faults)
     source = _source(count, seed, wanted, run, file, orchestrated)
+    if personal:
+        source = msgspec.structs.replace(source, orders=tuple(map(addressed, source.orders)))
     result: dict[str, Any] = {"mix": source.mix}
     target = _rejects(settings, file, rejects)
     if target is not None:

@@ -5,6 +5,8 @@ import traceback
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
 from app.domain.calls import (
     CancelDeliveries,
@@ -159,3 +161,17 @@ async def test_an_error_repeats_nothing_that_the_carrier_was_told(
         await over_http.perform(schedule(order_id))
     told = "".join(traceback.format_exception(rejected.value))
     assert not [word for word in ("Quillfeather", "Larkspur", "Foxglove") if word in told]
+
+
+async def test_a_refusal_is_told_without_the_words_that_the_carrier_was_told(
+    recipients: ChosenRecipients, order_id: str
+) -> None:
+    async def refuse(request: web.BaseRequest) -> web.Response:
+        told = await request.json()
+        return web.json_response({"outcome": "refused", "reason": f"{told['name']} is not known at {told['address']}"})
+
+    recipients.chosen[order_id] = ANNA
+    async with RawTestServer(refuse) as server:
+        carrier = HttpCarrier(str(server.make_url("")), timeout_seconds=10.0, recipients=recipients)
+        assert await carrier.perform(schedule(order_id)) == Refused("*** *** is not known at *** *** ***")
+        await carrier.close()

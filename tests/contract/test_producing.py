@@ -126,6 +126,16 @@ def test_the_command_places_generated_orders_and_prints_their_mix(monkeypatch: p
     assert result["mix"]["orders"] == 40  # type: ignore[index]
 
 
+def test_orders_are_placed_with_names_and_addresses_where_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as api:
+        for seed, options in (("1", ()), ("2", ("--personal",))):
+            code, _ = run(api, monkeypatch, "orders", "--orders", "5", "--seed", seed, *options)
+            assert code == 0
+    created = [event for event in api.store.outbox if isinstance(event, OrderCreated)]
+    given = [bool(event.customer_name and event.delivery_address) for event in created]
+    assert given == [False] * 5 + [True] * 5
+
+
 def test_the_command_places_a_file_and_writes_its_rejects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     path.write_text(

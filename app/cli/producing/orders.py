@@ -31,6 +31,8 @@ class PlannedOrder(msgspec.Struct, frozen=True, kw_only=True):
     fulfilment: Fulfilment = "choreography"
     cancelled: bool = False
     twice: bool = False
+    customer_name: str = ""
+    delivery_address: str = ""
 
     def key(self, command: str) -> str:
         """The idempotency key of one of its commands."""

@@ -171,6 +171,7 @@ def _is_try_again(answer: aiohttp.ClientResponse) -> bool:
 
 
 def _order_body(order: PlannedOrder) -> dict[str, Any]:
+    personal = {"customer_name": order.customer_name, "delivery_address": order.delivery_address}
     return {
         "order_id": order.order_id,
         "customer_id": order.customer_id,
@@ -179,6 +180,7 @@ def _order_body(order: PlannedOrder) -> dict[str, Any]:
         "fulfilment": order.fulfilment,
         "placed_at": order.placed_at,
         "items": [_item_body(item) for item in order.items],
+        **{name: text for name, text in personal.items() if text},
     }
 
 
