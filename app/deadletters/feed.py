@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from app.streaming.errors import KafkaUnreachableError, TopicError
 from app.streaming.kafka.clients import COMMON, Clients, unreachable
-from app.streaming.kafka.fetch import to_record
+from app.streaming.kafka.messages import to_record
 from app.streaming.record import Record, size_of
 
 REQUEST_S = 15.0

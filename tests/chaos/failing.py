@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from app.embedded.kafka import KafkaServer
 from app.observability.log import setup
-from app.streaming.kafka.fetch import to_record
+from app.streaming.kafka.messages import to_record
 from app.streaming.letters import Letter, Outcome, read_letter_topic, redrive_output
 from app.streaming.names import dlq_topic
 from app.streaming.record import Record

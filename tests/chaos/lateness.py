@@ -13,7 +13,7 @@ import msgspec
 
 from app.embedded.kafka import KafkaServer
 from app.streaming.failures import read_delivery
-from app.streaming.kafka.fetch import to_record
+from app.streaming.kafka.messages import to_record
 from app.streaming.names import retry_topic
 from tests.engine.cluster import Cluster
 from tests.engine.log import Log, until

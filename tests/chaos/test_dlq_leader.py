@@ -15,7 +15,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from app.embedded.cluster import KafkaCluster, KafkaNode
-from app.streaming.kafka.fetch import to_record
+from app.streaming.kafka.messages import to_record
 from app.streaming.letters import Letter, read_letter_topic
 from app.streaming.names import dlq_topic
 from app.streaming.topology import Topology

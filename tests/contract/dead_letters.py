@@ -10,8 +10,8 @@ from app.deadletters.desk import FilledDesk, desk
 from app.serde.lock import committed_registry
 from app.streaming.failures import Attempt, Behind, Redrive, dead_letter, engine_headers
 from app.streaming.kafka.clients import Clients
-from app.streaming.kafka.fetch import to_record
 from app.streaming.kafka.log import read_topic
+from app.streaming.kafka.messages import to_record
 from app.streaming.letters import Result, outcome_output
 from app.streaming.names import dlq_topic, redrive_topic
 from app.streaming.record import Output, Record

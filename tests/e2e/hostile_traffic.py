@@ -13,7 +13,7 @@ from app.projections import customer_orders, daily_sales, product_demand
 from app.serde.lock import committed_registry
 from app.serde.topics import EVENT_TYPES, ORDERS_EVENTS
 from app.streaming.failures import KIP, OURS
-from app.streaming.kafka.fetch import to_record
+from app.streaming.kafka.messages import to_record
 from app.streaming.letters import Letter, read_letter
 from app.streaming.names import dlq_topic
 from app.streaming.record import RECORD_LIMIT, Headers

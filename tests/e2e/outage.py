@@ -22,7 +22,7 @@ from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.errors import RetryRecordError
 from app.streaming.failures import read_delivery
-from app.streaming.kafka.fetch import to_record
+from app.streaming.kafka.messages import to_record
 from app.streaming.names import dlq_topic, group_id, retry_topic
 from tests.e2e.whole_system import ITEM, WholeSystem
 from tests.engine.log import until

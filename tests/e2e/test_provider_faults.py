@@ -15,7 +15,7 @@ from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import INVENTORY_EVENTS, ORDERS_EVENTS, PAYMENTS_EVENTS, SHIPPING_EVENTS
 from app.streaming.failures import read_delivery
-from app.streaming.kafka.fetch import to_record
+from app.streaming.kafka.messages import to_record
 from app.streaming.names import group_id, retry_topic
 from tests.e2e.whole_system import WholeSystem
 from tests.engine.log import until

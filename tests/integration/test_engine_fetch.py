@@ -1,47 +1,123 @@
-"""The fetch of a worker goes on where it was told to, whatever was held before."""
+"""The fetch of a worker, by each intake: what it gives is what stands in the topic, from where it was told to go on."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import TypeAlias
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.fetch import Fetcher
+from app.streaming.kafka.intake import AVAILABLE, VARIABLE
+from app.streaming.record import Headers, Record, RecordBatch
 from tests.conftest import MakeTopics
 
 RECORDS = 10
-TURNS = 100
+TURNS = 300
+
+Sent: TypeAlias = tuple[bytes | None, bytes | None, Headers]
 
 pytestmark = pytest.mark.anyio
 
 
-async def fetched(fetcher: Fetcher, topic: str, end: int, turns: int = TURNS) -> int:
-    """The end of what was fetched, at the latest after so many waits for a record."""
-    at = 0
-    while at < end and turns:
-        turns -= 1
-        for batch in await fetcher.fetch(lambda *_: None):
-            assert batch.topic == topic
-            at = batch.end
-    return at
+class Topic:
+    """One partition, and a fetcher."""
+
+    def __init__(self, kafka: str, name: str) -> None:
+        self.kafka, self.name = kafka, name
+        self.fetcher = Fetcher(Clients(kafka, name).fetcher())
+        self.errors: list[int] = []
+
+    def send(self, *records: Sent) -> None:
+        """In one transaction."""
+        producer = Producer({"bootstrap.servers": self.kafka, "transactional.id": self.name})
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for number, (key, value, headers) in enumerate(records):
+            producer.produce(self.name, value, key, 0, timestamp=1000 + number, headers=list(headers))
+        producer.commit_transaction(30)
+        producer.close()
+
+    async def until(self, is_there: Callable[[list[RecordBatch]], bool]) -> list[RecordBatch]:
+        """What is fetched until it is that; at the latest after so many waits for a record."""
+        batches: list[RecordBatch] = []
+        for _ in range(TURNS):
+            if is_there(batches):
+                break
+            batches += await self.fetcher.fetch(lambda *told: self.errors.append(told[2].code()))
+        return batches
+
+    async def up_to(self, end: int) -> list[RecordBatch]:
+        batches = await self.until(lambda batches: bool(batches) and batches[-1].end >= end)
+        assert batches[-1].end == end
+        return batches
 
 
-async def test_a_topic_that_was_held_is_fetched_again_once_its_task_is_assigned_anew(
-    kafka: str, make_topics: MakeTopics, unique: Callable[[str], str]
-) -> None:
-    topic = unique("held")
-    make_topics(topic, partitions=1)
-    producer = Producer({"bootstrap.servers": kafka})
-    for _ in range(RECORDS):
-        producer.produce(topic, b"record")
-    producer.flush()
-    fetcher = Fetcher(Clients(kafka, unique("fetch")).fetcher())
-    try:
-        fetcher.assign(0, {topic: 0})
-        assert await fetched(fetcher, topic, RECORDS) == RECORDS
-        fetcher.hold(topic, 0, hold=True)
-        fetcher.assign(0, {topic: 0})
-        fetcher.hold(topic, 0, hold=False)
-        assert await fetched(fetcher, topic, RECORDS) == RECORDS
-    finally:
-        await fetcher.close()
+@pytest.fixture(params=AVAILABLE)
+async def topic(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    kafka: str,
+    make_topics: MakeTopics,
+    unique: Callable[[str], str],
+) -> AsyncIterator[Topic]:
+    monkeypatch.setenv(VARIABLE, request.param)
+    name = unique("fetch")
+    make_topics(name, partitions=1)
+    topic = Topic(kafka, name)
+    yield topic
+    await topic.fetcher.close()
+
+
+async def test_records_are_given_as_they_stand_in_the_topic(topic: Topic) -> None:
+    """A batch ends behind the marker of the transaction, which is no record."""
+    sent: list[Sent] = [
+        (b"key", b"value", [("first", b"1"), ("none", None), ("first", b"")]),
+        (None, b"", []),
+        (b"", None, [("naïve", "naïve".encode())]),
+    ]
+    topic.send(*sent)
+    topic.fetcher.assign(0, {topic.name: 0})
+    batches = await topic.up_to(len(sent) + 1)
+    assert [key for batch in batches for key in batch.keys] == [key for key, _, _ in sent]
+    assert [value for batch in batches for value in batch.values] == [value for _, value, _ in sent]
+    assert [batch.record(index) for batch in batches for index in range(len(batch))] == [
+        Record(topic.name, 0, number, 1000 + number, key, value, headers or ())
+        for number, (key, value, headers) in enumerate(sent)
+    ]
+
+
+async def test_it_goes_on_from_where_it_was_told_to(topic: Topic) -> None:
+    """However soon after the last time: the client ends an assignment in its own time."""
+    topic.send(*[(b"key", b"%d" % number, []) for number in range(RECORDS)])
+    for begin in (0, 7, 0, 3, 7):
+        topic.fetcher.assign(0, {topic.name: begin})
+        batches = await topic.up_to(RECORDS + 1)
+        assert batches[0].begin == begin
+        assert [value for batch in batches for value in batch.values] == [b"%d" % at for at in range(begin, RECORDS)]
+
+
+async def test_a_topic_that_was_held_is_fetched_again_once_its_task_is_assigned_anew(topic: Topic) -> None:
+    topic.send(*[(b"key", b"value", [])] * RECORDS)
+    topic.fetcher.assign(0, {topic.name: 0})
+    await topic.up_to(RECORDS + 1)
+    topic.fetcher.hold(topic.name, 0, hold=True)
+    topic.fetcher.assign(0, {topic.name: 0})
+    topic.fetcher.hold(topic.name, 0, hold=False)
+    await topic.up_to(RECORDS + 1)
+
+
+async def test_a_position_that_the_log_lacks_is_told(topic: Topic) -> None:
+    topic.fetcher.assign(0, {topic.name: 5})
+    assert not await topic.until(lambda batches: bool(batches or topic.errors))
+    assert topic.errors == [KafkaError._AUTO_OFFSET_RESET]
+
+
+async def test_a_batch_may_be_held_while_the_fetch_is_closed(topic: Topic) -> None:
+    """The client would wait for messages that it has given out."""
+    topic.send(*[(b"key", b"value", [])] * RECORDS)
+    topic.fetcher.assign(0, {topic.name: 0})
+    batches = await topic.up_to(RECORDS + 1)
+    await topic.fetcher.close()
+    topic.fetcher = Fetcher(Clients(topic.kafka, topic.name).fetcher())
+    assert sum(len(batch) for batch in batches) == RECORDS

@@ -12,6 +12,7 @@ from app.streaming.brake import Brake, BrakePolicy
 from app.streaming.errors import KeyMismatchError
 from app.streaming.failures import Attempt
 from app.streaming.kafka.fetch import Fetcher
+from app.streaming.kafka.intake import VARIABLE
 from app.streaming.kafka.limited import limited
 from app.streaming.lanes import ADMITTED, Lanes
 from app.streaming.policy import FailurePolicy
@@ -190,8 +191,9 @@ class Fetched:
         return b"v"
 
 
-async def test_what_a_wait_returns_belongs_to_the_positions_from_before_it() -> None:
+async def test_what_a_wait_returns_belongs_to_the_positions_from_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """An assignment meanwhile is made after it: else records between the two would be skipped or doubled."""
+    monkeypatch.setenv(VARIABLE, "messages")
     client = Client()
     fetcher = Fetcher(client)
     fetcher.assign(0, {"in": 7})

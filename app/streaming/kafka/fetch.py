@@ -7,32 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeAlias
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from app.streaming.record import Record, RecordBatch
+from app.streaming.kafka.intake import intake_of
+from app.streaming.kafka.messages import Taken
+from app.streaming.record import RecordBatch
 
 BATCH = 1000
 WAIT_S = 0.1
 ENDS_S = 0.1
 
 Place: TypeAlias = tuple[str, int]
-
-
-def to_record(message: Message) -> Record:
-    """A fetched message as a record."""
-    try:
-        headers = message.headers() or ()
-    except (UnicodeDecodeError, SystemError):  # names that are not UTF-8: the client cannot give them out
-        headers = [("__orderflow.unreadable", None)]
-    return Record(
-        message.topic(),
-        message.partition(),
-        message.offset(),
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        headers,
-    )
 
 
 class Fetcher:
@@ -43,7 +28,7 @@ class Fetcher:
     """
 
     def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+        self._consumer, self._intake = consumer, intake_of(consumer)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fetch")
         self._positions: dict[Place, int] = {}
         self._held: set[Place] = set()
@@ -72,7 +57,9 @@ class Fetcher:
 
     def _assign(self, partition: int, positions: dict[str, int]) -> None:
         self._unassign(partition)
-        self._positions.update({(topic, partition): offset for topic, offset in positions.items()})
+        for topic, offset in positions.items():
+            self._positions[topic, partition] = offset
+            self._intake.add(topic, partition)
         self._consumer.incremental_assign([TopicPartition(t, partition, offset) for t, offset in positions.items()])
 
     def _unassign(self, partition: int) -> None:
@@ -95,12 +82,14 @@ class Fetcher:
         """The last known ends of a task's topics, for lag: `ENDS_S` and a wait old at most."""
         return self._ends.get(partition, {})
 
-    def _learn_ends(self) -> None:
-        """Between waits only: the client does not even say what it knows while another thread waits in it."""
+    def _look_around(self) -> None:
+        """Learn the ends, and have every place taken from that is assigned. Between waits only: the client does not
+        even say what it knows while another thread waits in it."""
         if time.monotonic() - self._ends_at < ENDS_S:
             return
         ends: dict[int, dict[str, int]] = {}
         for topic, partition in self._positions:
+            self._intake.add(topic, partition)
             # no request is made
             marks = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
             if marks is not None and marks[1] >= 0:
@@ -109,49 +98,36 @@ class Fetcher:
 
     async def fetch(self, on_error: Callable[[str, int, KafkaError], None]) -> list[RecordBatch]:
         """The batches that are there; waits a moment for the first record when there is none."""
-        messages = self._consumer.consume(BATCH, 0)
-        if not messages:
+        taken = self._intake.take(BATCH, 0)
+        if not taken:
             self._waits = True
             try:
-                messages = await asyncio.get_running_loop().run_in_executor(self._pool, self._wait)
+                taken = await asyncio.get_running_loop().run_in_executor(self._pool, self._intake.take, BATCH, WAIT_S)
             finally:
                 self._waits = False
-        batches = self._batches(messages, on_error)
+        batches: list[RecordBatch] = []
+        for one in taken:
+            if one.error is None:
+                batches += self._batches(one)
+            elif one.topic:
+                on_error(one.topic, one.partition, one.error)
         while self._noted:
             self._noted.pop(0)()
-        self._learn_ends()
+        self._look_around()
         return batches
 
-    def _wait(self) -> list[Message]:
-        # consume() with a timeout waits for all it was asked for; poll() returns with the first
-        message = self._consumer.poll(WAIT_S)
-        return [] if message is None else [message, *self._consumer.consume(BATCH - 1, 0)]
-
-    def _batches(self, messages: list[Message], on_error: Callable[[str, int, KafkaError], None]) -> list[RecordBatch]:
-        groups: dict[Place, list[Message]] = {}
-        ends: dict[Place, int] = {}
-        for message in messages:
-            place, error = (message.topic(), message.partition()), message.error()
-            if error is None:
-                groups.setdefault(place, []).append(message)
-                ends[place] = message.offset() + 1
-            elif error.code() == KafkaError._PARTITION_EOF:
-                ends[place] = message.offset()
-            elif place[0] is not None:
-                on_error(*place, error)
-        batches = [self._batch(place, groups.get(place, []), end) for place, end in ends.items()]
-        return [batch for batch in batches if batch is not None]
-
-    def _batch(self, place: Place, group: list[Message], end: int) -> RecordBatch | None:
+    def _batches(self, taken: Taken) -> list[RecordBatch]:
+        """One of what comes next at its place; none when that was taken away meanwhile."""
+        place = (taken.topic, taken.partition)
         begin = self._positions.get(place)
-        if begin is None or end <= begin:
-            return None
-        self._positions[place] = end
-        if group and group[0].offset() < begin:
-            group = [message for message in group if message.offset() >= begin]
-        keys, values = [m.key() for m in group], [m.value() for m in group]
-        return RecordBatch(*place, begin, end, keys, values, lambda index: to_record(group[index]))
+        if begin is None or taken.end <= begin:
+            return []
+        self._positions[place] = taken.end
+        if taken.begin < begin:
+            taken = taken.since(begin)
+        return [RecordBatch(*place, begin, taken.end, taken.keys, taken.values, taken.record)]
 
     async def close(self) -> None:
         await asyncio.to_thread(self._pool.shutdown)
+        self._intake.close()
         await asyncio.to_thread(self._consumer.close)

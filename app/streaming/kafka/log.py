@@ -6,7 +6,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from app.streaming.errors import TopicError
 from app.streaming.kafka.clients import Clients, unreachable
-from app.streaming.kafka.fetch import to_record
+from app.streaming.kafka.messages import to_record
 from app.streaming.record import Record
 
 REQUEST_S = 15.0

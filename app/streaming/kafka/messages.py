@@ -1,0 +1,101 @@
+"""What a client has fetched, by the messages that it makes: as columns of keys and values, and as records."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, Message
+
+from app.streaming.record import Headers, Record
+
+# their names are not UTF-8: the client cannot give them out
+UNREADABLE_HEADERS: Headers = [("__orderflow.unreadable", None)]
+
+
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """Records of one topic partition that follow each other, from `begin` up to but not including `end`, which may lie
+    past the last one. Or the error of that place, if there is one; where it is of no place, there is no topic."""
+
+    topic: str
+    partition: int
+    begin: int
+    end: int
+    keys: Sequence[bytes | None] = ()
+    values: Sequence[bytes | None] = ()
+    record: Callable[[int], Record] = ().__getitem__
+    error: KafkaError | None = None
+
+    def since(self, begin: int) -> "Taken":
+        """Without the records before this offset."""
+        first = 0
+        while first < len(self.keys) and self.record(first).offset < begin:
+            first += 1
+        record = self.record
+        return Taken(
+            self.topic,
+            self.partition,
+            begin,
+            self.end,
+            self.keys[first:],
+            self.values[first:],
+            lambda index: record(first + index),
+        )
+
+
+class MessageIntake:
+    """By the messages that the client makes."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def add(self, topic: str, partition: int) -> None:
+        """What is assigned is taken."""
+
+    def take(self, most: int, wait_s: float) -> list[Taken]:
+        messages = self._consumer.consume(most, 0)
+        if not messages and wait_s:
+            # consume() with a timeout waits for all it was asked for; poll() returns with the first
+            message = self._consumer.poll(wait_s)
+            messages = [] if message is None else [message, *self._consumer.consume(most - 1, 0)]
+        return _by_place(messages) if messages else []
+
+    def close(self) -> None:
+        """Its records are Python's own."""
+
+
+def _by_place(messages: list[Message]) -> list[Taken]:
+    groups: dict[tuple[str, int], list[Message]] = {}
+    ends: dict[tuple[str, int], int] = {}
+    failed: list[Taken] = []
+    for message in messages:
+        place, error = (message.topic() or "", message.partition()), message.error()
+        if error is None:
+            groups.setdefault(place, []).append(message)
+            ends[place] = message.offset() + 1
+        elif error.code() == KafkaError._PARTITION_EOF:
+            ends[place] = message.offset()
+        else:
+            failed.append(Taken(*place, 0, 0, error=error))
+    return [_taken(*place, groups.get(place, []), end) for place, end in ends.items()] + failed
+
+
+def _taken(topic: str, partition: int, group: list[Message], end: int) -> Taken:
+    begin = group[0].offset() if group else end
+    keys, values = [message.key() for message in group], [message.value() for message in group]
+    return Taken(topic, partition, begin, end, keys, values, lambda index: to_record(group[index]))
+
+
+def to_record(message: Message) -> Record:
+    """A fetched message as a record."""
+    try:
+        headers = message.headers() or ()
+    except (UnicodeDecodeError, SystemError):
+        headers = UNREADABLE_HEADERS
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        headers,
+    )
