@@ -74,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     brake_keys: Natural = 10
     brake_window: Seconds = 10.0
     order_deadline: Seconds = 300.0
+    outbox_keep_days: Annotated[float, msgspec.Meta(ge=0.1)] = 7.0
     results_keep_days: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     alert_webhook: str = ""
     alert_secret: str = ""

@@ -18,6 +18,8 @@ from app.cli.listening import listen
 from app.config import Settings, load
 from app.domain.events import OrderCancelled, OrderConfirmed
 from app.eventstore import backlog
+from app.eventstore.housekeeping import keep_house
+from app.eventstore.outbox_parts import OutboxParts
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
 from app.eventstore.results import ResultExpiry
@@ -37,14 +39,15 @@ cli = typer.Typer()
 def relay() -> None:
     """Publish what is appended, in order per order, each event once. Any number may run. Ends on SIGINT or SIGTERM.
 
-    It also watches the slot of change data capture, whoever publishes, and removes old results of commands.
+    It also watches the slot of change data capture, whoever publishes, and removes what is old: published rows of
+    the outbox, and results of commands.
     """
     settings = load()
     setup(settings.log_level)
     running = Relay(settings.postgres, lambda shard: Publisher(settings.kafka, GROUP, ORDERS_EVENTS, shard))
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: running.stop())
-    threading.Thread(target=_expiry(settings).run, args=(threading.Event(),), daemon=True).start()
+    threading.Thread(target=_keep_house, args=(settings,), daemon=True).start()
     collect_less()
     guard = SlotGuard(settings.postgres, ProducedAlerts(settings.kafka).send)
     threading.Thread(target=guard.run, args=(threading.Event(),), daemon=True).start()
@@ -52,9 +55,11 @@ def relay() -> None:
     running.run()
 
 
-def _expiry(settings: Settings) -> ResultExpiry:
+def _keep_house(settings: Settings) -> None:
     ends = [full_name(kind) for kind in (OrderConfirmed, OrderCancelled)]
-    return ResultExpiry(settings.postgres, timedelta(days=settings.results_keep_days), ends)
+    results = ResultExpiry(settings.postgres, timedelta(days=settings.results_keep_days), ends)
+    outbox = OutboxParts(settings.postgres, timedelta(days=settings.outbox_keep_days))
+    keep_house(threading.Event(), results.expire, outbox.tend)
 
 
 def _serve(settings: Settings, running: Relay, listening: socket.socket) -> None:

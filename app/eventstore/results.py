@@ -16,7 +16,6 @@ from app.eventstore.session import conninfo
 from app.observability.log import logger
 from app.observability.metrics import RESULTS_EXPIRED
 
-PASS_S: Final = 3600.0
 # a statement holds up the relay while it lasts: few rows each, and a pause for what waits
 PAGES: Final = 25
 PAUSE_S: Final = 0.05
@@ -41,16 +40,6 @@ class ResultExpiry:
     def __init__(self, dsn: str, keep: timedelta, ends: Sequence[str]) -> None:
         self._conninfo = conninfo(dsn, "orderflow-expiry", statement_timeout="10s", lock_timeout="1s")
         self._keep, self._ends = keep, list(ends)
-
-    def run(self, stop: threading.Event) -> None:
-        """A pass at once and then every hour, until `stop` is set; a server that fails is asked again then."""
-        while True:
-            try:
-                self.expire(stop)
-            except psycopg.Error as error:
-                log.warning("results.not_expired", error=str(error))
-            if stop.wait(PASS_S):
-                return
 
     def expire(self, stop: threading.Event) -> int:
         """Goes through all results once; how many were removed. None when another is at work."""

@@ -5,6 +5,8 @@ HANDOVERS=10 makes ten of each direction and kills at each step; without it ther
 
 import asyncio
 import os
+import threading
+from datetime import timedelta
 from uuid import uuid4
 
 import psycopg
@@ -14,11 +16,13 @@ from app.cdc import database as capturing
 from app.cdc import publishing
 from app.cdc.handover import NotReadyError
 from app.config import Settings
+from app.eventstore.outbox_parts import OutboxParts
 from tests.cdc.handing import STEPS, publisher, use, use_and_die
 from tests.cdc.loading import Load
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
+LIMIT_S = 120.0
 HANDOVERS = int(os.environ.get("HANDOVERS", "0"))
 KILLS = [(side, step) for side, steps in STEPS.items() for step in steps]
 APPEND = "insert into events (order_id, version, event_id, type, payload) values (%s, 1, %s, '', %s)"
@@ -47,6 +51,19 @@ async def test_a_handover_that_is_killed_goes_on_or_back(system: Settings, side:
         await asyncio.to_thread(use, wanted, system)
         assert publisher(system) == wanted
         await load.some_more()
+
+
+async def test_whoever_publishes_goes_on_over_partitions_of_the_outbox(system: Settings) -> None:
+    parts = OutboxParts(system.postgres, timedelta(0))
+    for side in ("cdc", "relay"):
+        await asyncio.to_thread(use, side, system)
+        dropped: list[int] = []
+        async with Load(system) as load:
+            async with asyncio.timeout(LIMIT_S):
+                while not dropped:
+                    await load.some_more()
+                    dropped = await asyncio.to_thread(parts.tend, threading.Event())
+            await load.some_more()
 
 
 def test_no_marker_is_set_while_an_append_is_in_progress(database: str) -> None:

@@ -1,7 +1,9 @@
 """The relay on real servers: what it publishes, in which order, and from where it goes on."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import psycopg
@@ -12,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from app.domain.events import Event, OrderCancelled, OrderConfirmed
 from app.errors import SetupError
 from app.eventstore import backlog
+from app.eventstore.outbox_parts import OutboxParts
 from app.eventstore.port import EventStore
 from app.eventstore.postgres import PostgresEventStore
 from app.eventstore.publisher import Publisher
@@ -96,6 +99,23 @@ async def test_a_later_relay_goes_on_where_the_last_one_ended(
     await append(store, history(order_id, 6, 8))
     with running(Relay(database, lambda shard: Publisher(kafka, group, topic, shard))):
         assert [event.version for event in await published(kafka, topic, 8)] == list(range(1, 9))
+
+
+async def test_the_relay_goes_on_from_one_partition_of_the_outbox_to_the_next(
+    kafka: str, topic: str, database: str, relay: Relay, store: EventStore
+) -> None:
+    order_id, parts = str(uuid4()), OutboxParts(database, timedelta(0))
+    with running(relay):
+        await append(store, history(order_id, 1, 5))
+        await published(kafka, topic, 5)
+        await until(lambda: _copied(database) == 5)
+        await asyncio.to_thread(parts.tend, threading.Event())
+        await append(store, history(order_id, 6, 8))
+        assert [event.version for event in await published(kafka, topic, 8)] == list(range(1, 9))
+        await until(lambda: _copied(database) == 8)
+        assert await asyncio.to_thread(parts.tend, threading.Event()) != []
+        await append(store, history(order_id, 9, 9))
+        assert [event.version for event in await published(kafka, topic, 9)] == list(range(1, 10))
 
 
 async def test_the_copy_of_the_position_serves_when_the_offsets_of_the_group_are_gone(

@@ -15,9 +15,9 @@ import psycopg
 
 from app.domain.events import Event
 from app.errors import TransientError
-from app.eventstore.audit.captured import wait_until_captured
 from app.eventstore.audit.compare import Finding
 from app.eventstore.batch import event_row
+from app.eventstore.captured import wait_until_captured
 from app.eventstore.outbox import NOTIFY
 from app.eventstore.session import conninfo
 

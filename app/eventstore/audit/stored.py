@@ -10,9 +10,9 @@ import psycopg
 
 from app.domain.events import Event
 from app.errors import PoisonError, SetupError
-from app.eventstore.audit.captured import wait_until_captured
 from app.eventstore.audit.compare import Stored
 from app.eventstore.audit.digest import digest
+from app.eventstore.captured import wait_until_captured
 from app.eventstore.session import conninfo
 from app.serde.cloudevents import headers
 

@@ -29,7 +29,7 @@ def wait_until_captured(connection: Connection) -> None:
         if time.monotonic() > until:
             raise CaptureWaitsError(
                 f"the connector has not published what was committed {LIMIT_S:.0f} s ago: look at "
-                "`orderflow cdc status`, then audit again"
+                "`orderflow cdc status`, then try again"
             )
         time.sleep(LOOK_S)
 

@@ -1,0 +1,126 @@
+"""The partitions of the outbox: begins a new one from time to time, and drops those that are published and old.
+
+Each has a range of `seq` that is never used up. The sequence is set to the range of the newest one, which holds up no
+append; after that nothing is added to the ones before.
+"""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from app.eventstore.captured import wait_until_captured
+from app.eventstore.outbox import Connection
+from app.eventstore.session import conninfo
+from app.observability.log import logger
+
+RANGE: Final = 10**12
+# so many partitions until the age is reached
+PARTS: Final = 7
+# appends wait behind us while we wait for who reads the outbox
+LOCK_LIMIT: Final = "100ms"
+TRIES: Final = 20
+PAUSE_S: Final = 0.5
+
+_WORKING: Final = 720_008
+LOCK: LiteralString = "select pg_try_advisory_lock(%s)"
+ALL: LiteralString = """
+select substring(relname from 8)::int as number from pg_inherits join pg_class on pg_class.oid = inhrelid
+where inhparent = 'outbox'::regclass order by number
+"""
+BEGIN: LiteralString = "create table {part} partition of outbox for values from ({first}) to ({end})"
+FILL: LiteralString = """
+select setval(seq, %s, false) from pg_get_serial_sequence('outbox', 'seq') seq
+where coalesce(pg_sequence_last_value(seq::regclass), 0) < %s
+"""
+FIRST_IS_OLD: LiteralString = "select appended_at < now() - %s from {part} order by xid, seq limit 1"
+LAST_IS_OLD: LiteralString = """
+select appended_at < now() - %s and xid < %s::xid8 from {part} order by xid desc, seq desc limit 1
+"""
+# between the steps of a handover nobody can say what is published
+HORIZON: LiteralString = """
+select pg_snapshot_xmin(pg_current_snapshot())::text from publishing where state in ('relay', 'cdc')
+"""
+UNPUBLISHED: LiteralString = """
+select exists (
+    select from publishing mine, {part} o
+    join relay_position p on p.shard = outbox_shard(o.aggregateid, (select count(*)::int from relay_position))
+    where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
+) or exists (
+    select from outbox_blocked b join {part} o using (aggregateid) where (o.xid, o.seq) > (b.xid, b.seq)
+)
+"""
+DROP: LiteralString = "drop table {part}"
+
+log = logger(__name__)
+
+
+class OutboxParts:
+    """Any number may run: one of them at a time is at work."""
+
+    def __init__(self, dsn: str, keep: timedelta) -> None:
+        self._conninfo = conninfo(dsn, "orderflow-outbox", statement_timeout="60s", lock_timeout=LOCK_LIMIT)
+        self._keep = keep
+
+    def tend(self, stop: threading.Event) -> list[int]:
+        """Which partitions were dropped: of rows that are all published, and older than the age."""
+        with psycopg.connect(self._conninfo, autocommit=True) as connection:
+            if not _ask(connection, LOCK, _WORKING):
+                return []
+            self._begin(connection, stop)
+            return list(self._drop(connection, stop))
+
+    def _begin(self, connection: Connection, stop: threading.Event) -> None:
+        newest = _parts(connection)[-1]
+        if _ask(connection, _of(newest, FIRST_IS_OLD), self._keep / PARTS):
+            newest += 1
+            _when_free(connection, _of(newest, BEGIN), stop)
+        # also after one that was ended before it could
+        first = _parts(connection)[-1] * RANGE
+        connection.execute(FILL, (first, first))
+
+    def _drop(self, connection: Connection, stop: threading.Event) -> Iterator[int]:
+        horizon = _ask(connection, HORIZON)
+        complete = _parts(connection)[:-1]
+        if horizon is None or not complete:
+            return
+        wait_until_captured(connection)
+        for part in complete:
+            is_old = _ask(connection, _of(part, LAST_IS_OLD), self._keep, horizon)
+            if is_old is False or _ask(connection, _of(part, UNPUBLISHED)):
+                continue
+            if _when_free(connection, _of(part, DROP), stop):
+                log.info("outbox.dropped", part=part)
+                yield part
+
+
+def _parts(connection: Connection) -> list[int]:
+    return [number for (number,) in connection.execute(ALL)]
+
+
+def _of(part: int, statement: LiteralString) -> sql.Composed:
+    first, end = sql.Literal(part * RANGE), sql.Literal((part + 1) * RANGE)
+    return sql.SQL(statement).format(part=sql.Identifier(f"outbox_{part}"), first=first, end=end)
+
+
+def _ask(connection: Connection, statement: LiteralString | sql.Composed, *parameters: object) -> Any:
+    """The one value; None when there is no row."""
+    (answer,) = connection.execute(statement, parameters).fetchone() or (None,)
+    return answer
+
+
+def _when_free(connection: Connection, statement: sql.Composed, stop: threading.Event) -> bool:
+    """Whether it was done: it needs the outbox for itself for a moment."""
+    for _ in range(TRIES):
+        try:
+            connection.execute(statement)
+        except psycopg.errors.LockNotAvailable:
+            if stop.wait(PAUSE_S):
+                return False
+        else:
+            return True
+    log.warning("outbox.busy", statement=statement.as_string(connection))
+    return False
