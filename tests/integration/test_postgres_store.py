@@ -29,20 +29,11 @@ from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from tests.contract.following import all_events
 from tests.contract.order_streams import created, history
+from tests.integration.stored import ask, check_whole
 
 pytestmark = pytest.mark.anyio
 
 CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
-
-UNEQUAL = """
-select count(*) from events e full join outbox o on (o.aggregateid, o.version) = (e.order_id, e.version)
-where (o.id, o.type, o.payload) is distinct from (e.event_id, e.type, e.payload)
-"""
-OUT_OF_ORDER = """
-select count(*) from (
-    select version - lag(version, 1, 0) over (partition by aggregateid order by xid, seq) as step from outbox
-) steps where step <> 1
-"""
 
 
 @pytest.fixture
@@ -53,12 +44,6 @@ async def store(database: str) -> AsyncIterator[PostgresEventStore]:
 
 async def append_new(store: EventStore, order_id: str) -> Appended:
     return await store.append(order_id, 0, [created(order_id)], command_id=uuid4())
-
-
-def ask(database: str, statement: str) -> int:
-    with psycopg.connect(database) as connection:
-        (answer,) = connection.execute(statement.encode()).fetchone() or (0,)
-        return int(answer)
 
 
 async def contend(store: EventStore, orders: list[str], chance: random.Random) -> int:
@@ -83,9 +68,7 @@ async def test_racing_stores_leave_every_stream_whole_and_the_outbox_in_its_orde
         racers = [contend(stores[seed % 3], orders, random.Random(seed)) for seed in range(24)]
         appended = sum(await asyncio.gather(*racers))
     assert appended > 0
-    assert ask(database, "select count(*) from events") == appended
-    assert ask(database, UNEQUAL) == 0
-    assert ask(database, OUT_OF_ORDER) == 0
+    check_whole(database, appended)
 
 
 async def test_a_command_that_the_database_refuses_fails_alone(store: PostgresEventStore, database: str) -> None:
