@@ -31,7 +31,7 @@ from app.web.gateway import Gateway, Gateways, new_client
 from app.web.owners import GroupDirectory, callable_from
 from app.web.saga_desk import SagaDesk
 from app.web.views import VIEWS
-from topologies import catalogue, fulfilment, orchestration, payments
+from topologies import catalogue, fulfilment, inventory, orchestration, payments, shipping
 
 VIEWED = {view.topology for view in VIEWS}
 GRACE_SECONDS = 5  # for requests under way when the process is told to end
@@ -87,7 +87,7 @@ def _saga_desk(settings: Settings, store: PostgresEventStore, client: aiohttp.Cl
     return SagaDesk(
         store,
         _gateway_to(orchestration.NAME, settings, client),
-        _gateway_to(payments.NAME, settings, client),
+        [_gateway_to(service.NAME, settings, client) for service in (payments, inventory, shipping)],
         _gateway_to(fulfilment.NAME, settings, client),
         History(settings.kafka, committed_registry()),
         audit,

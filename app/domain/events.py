@@ -160,6 +160,11 @@ class StockVoided(Answer, frozen=True, kw_only=True, gc=False):
     """There was nothing to release, and nothing will be reserved."""
 
 
+class StockReleaseRefused(Answer, frozen=True, kw_only=True, gc=False):
+    reason: Text
+    code: RefusalCode
+
+
 class DeliveryScheduled(Answer, frozen=True, kw_only=True, gc=False):
     delivery_id: Name
 
@@ -177,10 +182,21 @@ class DeliveryVoided(Answer, frozen=True, kw_only=True, gc=False):
     """There was nothing to cancel, and nothing will be scheduled."""
 
 
+class DeliveryCancelRefused(Answer, frozen=True, kw_only=True, gc=False):
+    reason: Text
+    code: RefusalCode
+
+
 ORDERS: tuple[type[Event], ...] = (OrderCreated, ItemAdded, OrderConfirmed, OrderCancelled)
 PAYMENTS: tuple[type[Event], ...] = (
     *(PaymentCompleted, PaymentFailed, PaymentRefunded),
     *(PaymentReserved, PaymentCaptured, PaymentCaptureRefused, PaymentReleased, PaymentReleaseRefused),
 )
-INVENTORY: tuple[type[Event], ...] = (StockReserved, StockRejected, StockReleased, StockVoided)
-SHIPPING: tuple[type[Event], ...] = (DeliveryScheduled, DeliveryRejected, DeliveryCancelled, DeliveryVoided)
+INVENTORY: tuple[type[Event], ...] = (
+    *(StockReserved, StockRejected, StockReleased),
+    *(StockVoided, StockReleaseRefused),
+)
+SHIPPING: tuple[type[Event], ...] = (
+    *(DeliveryScheduled, DeliveryRejected, DeliveryCancelled),
+    *(DeliveryVoided, DeliveryCancelRefused),
+)

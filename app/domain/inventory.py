@@ -14,6 +14,7 @@ from app.domain.events import (
     PaymentCompleted,
     StockRejected,
     StockReleased,
+    StockReleaseRefused,
     StockReserved,
     StockVoided,
 )
@@ -21,6 +22,7 @@ from app.domain.service import (
     UNAVAILABLE,
     VOIDED,
     ServiceRow,
+    Undoing,
     answer_envelope,
     ask_undo,
     done,
@@ -29,8 +31,10 @@ from app.domain.service import (
     is_told,
     not_done,
     seen,
+    settle,
     tell,
     unanswered,
+    undoing_unanswered,
     undone,
 )
 from app.domain.step import Step, Timer
@@ -38,7 +42,7 @@ from app.domain.streams import is_new
 from app.sagas.instance import Failure
 
 RELEASE = "release"
-STEP = "stock"  # as the saga of an orchestrated order calls it
+UNDOING = Undoing("stock", ReleaseStock, RELEASE, StockReleaseRefused)
 
 
 class ReservationRow(ServiceRow, frozen=True, array_like=True, gc=False):
@@ -52,6 +56,8 @@ class ReservationRow(ServiceRow, frozen=True, array_like=True, gc=False):
 
 def begin(row: ReservationRow | None, cause: Event | Timer, now: Micros) -> Step[ReservationRow]:
     known = row or ReservationRow()
+    if isinstance(cause, requests.SettleStock):
+        return settle(known, cause, ReleaseStock)
     if is_of_no_use(known, cause) or (not isinstance(cause, Timer) and not is_new(known, cause)):
         return Step()
     match cause:
@@ -99,12 +105,12 @@ def exhausted(row: ReservationRow | None, cause: Event | Timer, call: object, no
         case ReleaseStock() if isinstance(cause, requests.ServiceCommand):
             return Step(row=known)  # the saga has its own timeout, and asks again
         case ReleaseStock(order_versions=order_versions):
-            return unanswered(known, cause, order_versions, RELEASE, now)
+            return undoing_unanswered(known, cause, order_versions, UNDOING, now)
     raise TypeError(f"{type(call).__name__} is no call of inventory")
 
 
 def abandoned(cause: Event | Timer, call: object, error: str, now: Micros) -> tuple[Failure, ...]:
-    return service.abandoned(cause, call, ReleaseStock, STEP, error, now)
+    return service.abandoned(cause, call, UNDOING, error, now)
 
 
 def _seen(row: ReservationRow, cause: Event | Timer) -> ReservationRow:

@@ -39,6 +39,7 @@ from app.domain.service import (
     VOIDED,
     AnswerEnvelope,
     ServiceRow,
+    Undoing,
     answer_envelope,
     ask_undo,
     done,
@@ -49,8 +50,10 @@ from app.domain.service import (
     not_done,
     not_undone,
     seen,
+    settle,
     tell,
     unanswered,
+    undoing_unanswered,
     undone,
 )
 from app.domain.step import Step, Timer
@@ -58,7 +61,7 @@ from app.domain.streams import is_new, timer_after
 from app.sagas.instance import Failure
 
 VOID = "void"
-STEP = "payment"  # as the saga of an orchestrated order calls it
+UNDOING = Undoing("payment", VoidCharges, VOID, PaymentReleaseRefused)
 
 
 class PaymentRow(ServiceRow, frozen=True, array_like=True, gc=False):
@@ -67,14 +70,12 @@ class PaymentRow(ServiceRow, frozen=True, array_like=True, gc=False):
     commands: int = 0  # newest version seen of the saga's commands
     orchestrated: bool = False
     told: tuple[str, ...] = ()
-    refused: tuple[int, ...] = ()  # versions whose refund was refused, and that wait for an operator
-    settled: str = ""  # the newest command of an operator that had effect
 
 
 def begin(row: PaymentRow | None, cause: Event | Timer, now: Micros) -> Step[PaymentRow]:
     known = row or PaymentRow()
     if isinstance(cause, SettleRefund):
-        return _settle(known, cause)
+        return settle(known, cause, VoidCharges)
     if is_of_no_use(known, cause) or (not isinstance(cause, Timer) and not is_new(known, cause)):
         return Step()
     match cause:
@@ -106,11 +107,8 @@ def conclude(
             return tell(known, _answer(known, cause, call, answer, now))
         case _, VoidCharges(), Refunds(refunds=refunds):
             return undone(known, call.order_versions, _refunded(known, cause, refunds, now))
-        case _, VoidCharges(order_versions=(version,)), Refused(reason=reason, code=code):
-            envelope = answer_envelope(PaymentReleaseRefused, known, cause, version, now)
-            refused = PaymentReleaseRefused(**envelope, reason=reason, code=code)
-            waiting = replace(known, refused=(*known.refused, version))
-            return not_undone(waiting, cause, refused, STEP, reason, now)
+        case _, VoidCharges(order_versions=(_,)), Refused():
+            return not_undone(known, cause, call.order_versions, UNDOING, answer, now)
         case _, VoidCharges(order_versions=order_versions), Refused():
             # asked for one by one: what is refused for one version must not keep the others from being voided
             alone = tuple(timer_after(cause, f"{VOID}-{version}", 0, now) for version in order_versions)
@@ -127,26 +125,15 @@ def exhausted(row: PaymentRow | None, cause: Event | Timer, call: object, now: M
         case VoidCharges() | Capture() if isinstance(cause, ServiceCommand):
             return Step(row=known)  # the saga has its own timeout, and asks again
         case VoidCharges(order_versions=order_versions):
-            return unanswered(known, cause, order_versions, VOID, now)
+            return undoing_unanswered(known, cause, order_versions, UNDOING, now)
     raise TypeError(f"{type(call).__name__} is no call of payments")
 
 
 def abandoned(cause: Event | Timer, call: object, error: str, now: Micros) -> tuple[Failure, ...]:
-    return service.abandoned(cause, call, VoidCharges, STEP, error, now)
-
-
-def _settle(row: PaymentRow, cause: SettleRefund) -> Step[PaymentRow]:
-    """An operator whose command finds nothing refused was overtaken, or is heard again: it has no effect."""
-    if not row.refused or cause.event_id == row.settled:
-        return Step()
-    if cause.action == "retry":
-        return Step(call=VoidCharges(order_id=cause.order_id, order_versions=row.refused))
-    return Step(row=_seen(row, cause))
+    return service.abandoned(cause, call, UNDOING, error, now)
 
 
 def _seen(row: PaymentRow, cause: Event | Timer) -> PaymentRow:
-    if isinstance(cause, SettleRefund):
-        return replace(row, refused=(), settled=cause.event_id)
     return replace(seen(row, cause), orchestrated=is_orchestrated(row, cause))
 
 

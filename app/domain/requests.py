@@ -74,8 +74,8 @@ class ResolveStep(SagaOperation, frozen=True, kw_only=True, gc=False):
     """Goes on: it was done by hand."""
 
 
-class SettleRefund(Event, frozen=True, kw_only=True, gc=False):
-    """What an operator asks about the refunds of a choreographed order that were refused. It has effect once.
+class Settlement(Event, frozen=True, kw_only=True, gc=False):
+    """What an operator asks about the undoing of a choreographed order that has failed for good. It has effect once.
 
     `version` says nothing here: operators do not count.
     """
@@ -85,7 +85,20 @@ class SettleRefund(Event, frozen=True, kw_only=True, gc=False):
     reason: Text
 
 
+class SettleRefund(Settlement, frozen=True, kw_only=True, gc=False):
+    """Of its payments."""
+
+
+class SettleStock(Settlement, frozen=True, kw_only=True, gc=False):
+    """Of its reservations."""
+
+
+class SettleDelivery(Settlement, frozen=True, kw_only=True, gc=False):
+    """Of its delivery."""
+
+
 TO_PAYMENTS: tuple[type[ServiceCommand], ...] = (ReservePayment, CapturePayment, ReleasePayment)
 TO_INVENTORY: tuple[type[ServiceCommand], ...] = (ReserveStock, ReleaseStock)
 TO_SHIPPING: tuple[type[ServiceCommand], ...] = (ScheduleDelivery, CancelDelivery)
 TO_FULFILMENT: tuple[type[SagaOperation], ...] = (RetryStep, SkipStep, ResolveStep)
+SETTLEMENTS: tuple[type[Settlement], ...] = (SettleRefund, SettleStock, SettleDelivery)

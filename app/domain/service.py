@@ -1,17 +1,28 @@
 """What payments, inventory and shipping share: each does one thing per order version, and undoes it on a cancel.
 
 What was announced as done is held; what may have been done, without an answer, is unknown. A cancel undoes every
-version of the order. Unknown ones are undone again and again, by a timer, until the other side has answered.
+version of the order. Unknown ones are undone again, by a timer, until the other side has answered. Where it never does,
+or refuses, an operator is told: such versions are refused, and wait for what the operator says.
 """
 
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.calls import Refused
-from app.domain.events import Answer, Event, Micros, OrderCancelled, OrderConfirmed, OrderCreated
-from app.domain.requests import ServiceCommand
+from app.domain.events import (
+    Answer,
+    DeliveryCancelRefused,
+    Event,
+    Micros,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    PaymentReleaseRefused,
+    StockReleaseRefused,
+)
+from app.domain.requests import ServiceCommand, Settlement
 from app.domain.step import Step, Timer, caused_id
 from app.domain.streams import Envelope, envelope, noted, origin, timer_after
 from app.sagas.instance import Failure
@@ -21,10 +32,11 @@ VOIDED = Refused("voided", code="voided")
 MAX_ERROR = 256
 CHOREOGRAPHY = "choreography"  # where a saga has its name, an order without one has this
 BACKOFF_SECONDS = (5, 10, 20, 30)  # the last one repeats
+MOST_WAITS = 20  # ten minutes, with the retries before: after the last one an operator is told
 
 
-class ServiceRow(Struct, frozen=True, array_like=True, gc=False):
-    """What a service knows of one order, bounded by the number of versions that an order can have."""
+class _Standing(Struct, frozen=True, array_like=True, gc=False):
+    """How the versions of an order stand at a service."""
 
     orders: int = 0  # newest version seen of the order's events
     emitted: int = 0  # newest version of the service's own events
@@ -32,6 +44,16 @@ class ServiceRow(Struct, frozen=True, array_like=True, gc=False):
     unknown: tuple[int, ...] = ()
     waits: int = 0  # timers set since nothing was unknown
     cancelled: bool = False
+
+
+class ServiceRow(_Standing, frozen=True, array_like=True, gc=False, kw_only=True):
+    """What a service knows of one order, bounded by the number of versions that an order can have.
+
+    These are stored behind the fields of a service's own.
+    """
+
+    refused: tuple[int, ...] = ()  # versions whose undoing failed for good, and that wait for an operator
+    settled: str = ""  # the newest command of an operator that had effect
 
 
 RowT = TypeVar("RowT", bound=ServiceRow)
@@ -57,6 +79,16 @@ class UndoCall(Protocol):
     def __call__(self, *, order_id: str, order_versions: tuple[int, ...]) -> object: ...
 
 
+class Undoing(NamedTuple):
+    """How a service undoes: the step, as the saga of an orchestrated order calls it; the call; the timer to ask again;
+    what is told once it has failed for good."""
+
+    step: str
+    call: type
+    timer: str
+    refused: type[PaymentReleaseRefused] | type[StockReleaseRefused] | type[DeliveryCancelRefused]
+
+
 def answer_envelope(
     kind: type[Answer], row: ServiceRow, cause: Event | Timer, order_version: int, now: Micros, *, nth: int = 1
 ) -> AnswerEnvelope:
@@ -75,6 +107,8 @@ def answer_envelope(
 
 def seen(row: RowT, cause: Event | Timer) -> RowT:
     """The row after it has learned of the cause."""
+    if isinstance(cause, Settlement):
+        return replace(row, refused=(), settled=cause.event_id)
     return replace(noted(row, cause), cancelled=row.cancelled or isinstance(cause, OrderCancelled))
 
 
@@ -125,10 +159,20 @@ def ask_undo(row: RowT, cause: OrderCancelled | Timer, call: UndoCall) -> Step[R
     return Step(call=call(order_id=order_id, order_versions=order_versions))
 
 
+def settle(row: RowT, cause: Settlement, call: UndoCall) -> Step[RowT]:
+    """An operator whose command finds nothing refused was overtaken, or is heard again: it has no effect."""
+    if not row.refused or cause.event_id == row.settled:
+        return Step()
+    if cause.action == "retry":
+        return Step(call=call(order_id=cause.order_id, order_versions=row.refused))
+    return Step(row=seen(row, cause))
+
+
 def known_now(row: RowT, order_versions: tuple[int, ...]) -> RowT:
     """The row once the other side has answered for these versions, whatever it said."""
     unknown = tuple(version for version in row.unknown if version not in order_versions)
-    return replace(row, unknown=unknown, waits=row.waits if unknown else 0)
+    refused = tuple(version for version in row.refused if version not in order_versions)
+    return replace(row, unknown=unknown, refused=refused, waits=row.waits if unknown else 0)
 
 
 def undone(row: RowT, order_versions: tuple[int, ...], events: tuple[Answer, ...]) -> Step[RowT]:
@@ -139,13 +183,26 @@ def undone(row: RowT, order_versions: tuple[int, ...], events: tuple[Answer, ...
     return Step(row=after, events=events)
 
 
-def not_undone(row: RowT, cause: Event | Timer, event: Answer, step: str, error: str, now: Micros) -> Step[RowT]:
-    """The other side will not undo the event's order version: it stays held, and an operator is told.
+def not_undone(
+    row: RowT, cause: Event | Timer, order_versions: tuple[int, ...], undoing: Undoing, refused: Refused, now: Micros
+) -> Step[RowT]:
+    """The other side will not undo these versions: what is held of them stays so, and an operator is told.
 
-    All that one cause leaves undone of an order is one failure.
+    All that one cause leaves undone of an order is one failure. There is an event for each version that is held; where
+    none is, one all the same.
     """
-    after = replace(known_now(row, (event.order_version,)), emitted=event.version)
-    return Step(row=after, events=(event,), failures=(left_undone(cause, step, error, now),))
+    told = tuple(version for version in order_versions if version in row.held) or order_versions[-1:]
+    events = tuple(
+        undoing.refused(
+            **answer_envelope(undoing.refused, row, cause, version, now, nth=nth),
+            reason=refused.reason,
+            code=refused.code,
+        )
+        for nth, version in enumerate(told, start=1)
+    )
+    known = known_now(row, order_versions)
+    after = replace(known, emitted=row.emitted + len(events), refused=(*known.refused, *order_versions))
+    return Step(row=after, events=events, failures=(left_undone(cause, undoing.step, refused.reason, now),))
 
 
 def left_undone(cause: Event | Timer, step: str, error: str, now: Micros) -> Failure:
@@ -162,14 +219,21 @@ def left_undone(cause: Event | Timer, step: str, error: str, now: Micros) -> Fai
     )
 
 
-def abandoned(
-    cause: Event | Timer, call: object, undo: type, step: str, error: str, now: Micros
-) -> tuple[Failure, ...]:
+def abandoned(cause: Event | Timer, call: object, undoing: Undoing, error: str, now: Micros) -> tuple[Failure, ...]:
     """What is told of a call that is never taken: nothing, unless it undoes a part of a choreographed order. Of another
     order the saga tells, once it has waited for the answer."""
-    if not isinstance(call, undo) or isinstance(cause, ServiceCommand):
+    if not isinstance(call, undoing.call) or isinstance(cause, ServiceCommand):
         return ()
-    return (left_undone(cause, step, error, now),)
+    return (left_undone(cause, undoing.step, error, now),)
+
+
+def undoing_unanswered(
+    row: RowT, cause: Event | Timer, order_versions: tuple[int, ...], undoing: Undoing, now: Micros
+) -> Step[RowT]:
+    """Nobody has answered the undoing of these versions: it is asked for again, and given up after the last wait."""
+    if row.waits < MOST_WAITS:
+        return unanswered(row, cause, order_versions, undoing.timer, now)
+    return not_undone(row, cause, order_versions, undoing, UNAVAILABLE, now)
 
 
 def unanswered(

@@ -14,6 +14,7 @@ from app.domain.calls import (
 )
 from app.domain.events import (
     DeliveryCancelled,
+    DeliveryCancelRefused,
     DeliveryRejected,
     DeliveryScheduled,
     DeliveryVoided,
@@ -23,11 +24,12 @@ from app.domain.events import (
     OrderCreated,
     StockReserved,
 )
-from app.domain.requests import CancelDelivery, ScheduleDelivery, ServiceCommand
+from app.domain.requests import CancelDelivery, ScheduleDelivery, ServiceCommand, SettleDelivery
 from app.domain.service import (
     UNAVAILABLE,
     VOIDED,
     ServiceRow,
+    Undoing,
     answer_envelope,
     ask_undo,
     done,
@@ -36,8 +38,10 @@ from app.domain.service import (
     is_told,
     not_done,
     seen,
+    settle,
     tell,
     unanswered,
+    undoing_unanswered,
     undone,
 )
 from app.domain.step import Step, Timer
@@ -45,7 +49,7 @@ from app.domain.streams import is_new
 from app.sagas.instance import Failure
 
 CANCEL = "cancel"
-STEP = "delivery"  # as the saga of an orchestrated order calls it
+UNDOING = Undoing("delivery", CancelDeliveries, CANCEL, DeliveryCancelRefused)
 
 
 class DeliveryRow(ServiceRow, frozen=True, array_like=True, gc=False):
@@ -60,6 +64,8 @@ class DeliveryRow(ServiceRow, frozen=True, array_like=True, gc=False):
 
 def begin(row: DeliveryRow | None, cause: Event | Timer, now: Micros) -> Step[DeliveryRow]:
     known = row or DeliveryRow()
+    if isinstance(cause, SettleDelivery):
+        return settle(known, cause, CancelDeliveries)
     if is_of_no_use(known, cause) or (not isinstance(cause, Timer) and not is_new(known, cause)):
         return Step()
     match cause:
@@ -106,12 +112,12 @@ def exhausted(row: DeliveryRow | None, cause: Event | Timer, call: object, now: 
         case CancelDeliveries() if isinstance(cause, ServiceCommand):
             return Step(row=known)  # the saga has its own timeout, and asks again
         case CancelDeliveries(order_versions=order_versions):
-            return unanswered(known, cause, order_versions, CANCEL, now)
+            return undoing_unanswered(known, cause, order_versions, UNDOING, now)
     raise TypeError(f"{type(call).__name__} is no call of shipping")
 
 
 def abandoned(cause: Event | Timer, call: object, error: str, now: Micros) -> tuple[Failure, ...]:
-    return service.abandoned(cause, call, CancelDeliveries, STEP, error, now)
+    return service.abandoned(cause, call, UNDOING, error, now)
 
 
 def _asks(cause: Event | Timer) -> bool:

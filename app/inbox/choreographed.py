@@ -7,6 +7,7 @@ from msgspec import Struct
 from app.domain.events import (
     Answer,
     DeliveryCancelled,
+    DeliveryCancelRefused,
     DeliveryRejected,
     DeliveryScheduled,
     Event,
@@ -21,15 +22,17 @@ from app.domain.events import (
     PaymentReleaseRefused,
     StockRejected,
     StockReleased,
+    StockReleaseRefused,
     StockReserved,
 )
-from app.domain.payments import STEP as PAYMENT
-from app.domain.requests import SettleRefund
+from app.domain.requests import SettleDelivery, Settlement, SettleRefund, SettleStock
 from app.domain.service import CHOREOGRAPHY
 from app.sagas.instance import Action, Instance, Operate, Operation, Progress, State, Status, StepState
 from app.sagas.operations import NotFailedError, UnknownStepError
 
-STEPS = ("order", PAYMENT, "stock", "delivery", "confirm")
+STEPS = ("order", "payment", "stock", "delivery", "confirm")
+# by step, what an operator settles it with
+SETTLED_BY: dict[str, type[Settlement]] = {"payment": SettleRefund, "stock": SettleStock, "delivery": SettleDelivery}
 _SETTLED: dict[Action, State] = {"retry": "asked", "skip": "skipped", "resolve": "resolved"}
 
 
@@ -40,12 +43,16 @@ class _Service(Struct, frozen=True):
     done: type[Answer]
     refused: type[Answer]
     undone: type[Answer]
+    not_undone: type[Answer]
+    settled_by: type[Settlement]
 
 
 _SERVICES = (
-    _Service(None, PaymentCompleted, PaymentFailed, PaymentRefunded),
-    _Service(PaymentCompleted, StockReserved, StockRejected, StockReleased),
-    _Service(StockReserved, DeliveryScheduled, DeliveryRejected, DeliveryCancelled),
+    _Service(None, PaymentCompleted, PaymentFailed, PaymentRefunded, PaymentReleaseRefused, SettleRefund),
+    _Service(PaymentCompleted, StockReserved, StockRejected, StockReleased, StockReleaseRefused, SettleStock),
+    _Service(
+        StockReserved, DeliveryScheduled, DeliveryRejected, DeliveryCancelled, DeliveryCancelRefused, SettleDelivery
+    ),
 )
 
 
@@ -71,13 +78,13 @@ def saga(events: Sequence[Event], deadline_us: Micros) -> Instance:
     )
 
 
-def settlements(events: Sequence[Event]) -> list[SettleRefund]:
-    """What operators asked about the order's refunds, the oldest first."""
-    return [event for event in events if isinstance(event, SettleRefund)]
+def settlements(events: Sequence[Event], kind: type[Settlement] = Settlement) -> list[Settlement]:
+    """What operators asked about the order's undoings, of one kind, the oldest first."""
+    return [event for event in events if isinstance(event, kind)]
 
 
 def check(instance: Instance, operation: Operate) -> None:
-    """Raises an `OperationRefusedError` unless the step waits for an operator. Only a refund can."""
+    """Raises an `OperationRefusedError` unless the step waits for an operator. Only an undoing can."""
     if operation.step not in STEPS:
         raise UnknownStepError(f"{CHOREOGRAPHY} has no step {operation.step}; it has {', '.join(STEPS)}")
     if instance.steps[STEPS.index(operation.step)].undo.state != "failed":
@@ -86,8 +93,9 @@ def check(instance: Instance, operation: Operate) -> None:
         )
 
 
-def _operation(settled: SettleRefund) -> Operation:
-    return Operation(settled.event_id, settled.action, PAYMENT, settled.operator, settled.reason, settled.occurred_at)
+def _operation(settled: Settlement) -> Operation:
+    step = next(step for step, kind in SETTLED_BY.items() if isinstance(settled, kind))
+    return Operation(settled.event_id, settled.action, step, settled.operator, settled.reason, settled.occurred_at)
 
 
 def _refusals(events: Sequence[Event]) -> Iterator[Event]:
@@ -118,19 +126,18 @@ def _do(events: Sequence[Event], service: _Service, wanted: set[int], *, begun: 
 
 
 def _undo(events: Sequence[Event], service: _Service, *, back: bool) -> Progress:
-    kinds = service.undone | PaymentReleaseRefused if service.done is PaymentCompleted else service.undone
-    answers = [event for event in events if isinstance(event, kinds)]
+    answers = [event for event in events if isinstance(event, service.undone | service.not_undone)]
     newest = {event.order_version: event for event in answers}
     done = {event.order_version for event in events if isinstance(event, service.done)}
-    refused = [event for event in newest.values() if isinstance(event, PaymentReleaseRefused)]
+    refused = [event for event in newest.values() if isinstance(event, service.not_undone)]
     if refused:
-        return _noted(_refused(refused, settlements(events)), answers)
+        return _noted(_refused(refused, settlements(events, service.settled_by)), answers)
     if not back or not done:
         return Progress()
     return _noted("done" if done <= newest.keys() else "asked", answers)
 
 
-def _refused(refused: Sequence[Event], settled: Sequence[SettleRefund]) -> State:
+def _refused(refused: Sequence[Event], settled: Sequence[Settlement]) -> State:
     """What an operator has made of the newest refusal."""
     since = max(event.occurred_at for event in refused)
     later = [one.action for one in settled if one.occurred_at >= since]

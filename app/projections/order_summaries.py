@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from app.domain.events import (
     DeliveryCancelled,
+    DeliveryCancelRefused,
     DeliveryRejected,
     DeliveryScheduled,
     DeliveryVoided,
@@ -30,6 +31,7 @@ from app.domain.events import (
     PaymentReserved,
     StockRejected,
     StockReleased,
+    StockReleaseRefused,
     StockReserved,
     StockVoided,
 )
@@ -164,7 +166,7 @@ def _stock_reserved(row: OrderSummary, event: StockReserved) -> OrderSummary:
     return replace(row, inventory=event.version, reserved_versions=(*row.reserved_versions, event.order_version))
 
 
-def _not_reserved(row: OrderSummary, event: StockRejected | StockVoided) -> OrderSummary:
+def _not_reserved(row: OrderSummary, event: Event) -> OrderSummary:
     return replace(row, inventory=event.version)
 
 
@@ -184,7 +186,7 @@ def _delivery_cancelled(row: OrderSummary, event: DeliveryCancelled) -> OrderSum
     return replace(row, shipping=event.version, delivery="cancelled", delivery_id=event.delivery_id)
 
 
-def _delivery_voided(row: OrderSummary, event: DeliveryVoided) -> OrderSummary:
+def _delivery_as_it_was(row: OrderSummary, event: Event) -> OrderSummary:
     return replace(row, shipping=event.version)
 
 
@@ -211,8 +213,10 @@ _RULES: dict[type[Event], tuple[Callable[[OrderSummary], int], Callable[[OrderSu
     StockRejected: (_INVENTORY, _not_reserved),
     StockReleased: (_INVENTORY, _stock_released),
     StockVoided: (_INVENTORY, _not_reserved),
+    StockReleaseRefused: (_INVENTORY, _not_reserved),
     DeliveryScheduled: (_SHIPPING, _delivery_scheduled),
     DeliveryRejected: (_SHIPPING, _delivery_rejected),
     DeliveryCancelled: (_SHIPPING, _delivery_cancelled),
-    DeliveryVoided: (_SHIPPING, _delivery_voided),
+    DeliveryVoided: (_SHIPPING, _delivery_as_it_was),
+    DeliveryCancelRefused: (_SHIPPING, _delivery_as_it_was),
 }

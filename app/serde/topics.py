@@ -18,12 +18,12 @@ EVENT_TYPES: dict[str, tuple[type[Event], ...]] = {
     INVENTORY_EVENTS: events.INVENTORY,
     SHIPPING_EVENTS: events.SHIPPING,
     PAYMENTS_COMMANDS: (*requests.TO_PAYMENTS, requests.SettleRefund),
-    INVENTORY_COMMANDS: requests.TO_INVENTORY,
-    SHIPPING_COMMANDS: requests.TO_SHIPPING,
+    INVENTORY_COMMANDS: (*requests.TO_INVENTORY, requests.SettleStock),
+    SHIPPING_COMMANDS: (*requests.TO_SHIPPING, requests.SettleDelivery),
     FULFILMENT_COMMANDS: requests.TO_FULFILMENT,
 }
 
-_OF_OPERATORS = {*requests.TO_FULFILMENT, requests.SettleRefund}
+_OF_OPERATORS = {*requests.TO_FULFILMENT, *requests.SETTLEMENTS}
 _TOPICS = {event_type: topic for topic, types in EVENT_TYPES.items() for event_type in types}
 
 

@@ -10,7 +10,9 @@ from app.verify.model import ORDERS, TOPICS, Case, Difference, Event, Record
 from app.verify.quiet import SOURCES, group_of
 
 OUTCOME = "__orderflow.outcome"
-COMMANDS = ("fulfilment.commands", "payments.commands")
+COMMANDS = ("fulfilment.commands", "payments.commands", "inventory.commands", "shipping.commands")
+# of a choreographed order, the step that an operator settles with each
+SETTLED = {"SettleRefund": "payment", "SettleStock": "stock", "SettleDelivery": "delivery"}
 NOWHERE: Record = ("", -1, -1)
 # Of an answer, what no check looks at: most of what a case would hold.
 UNUSED = {"raw", "items", "customer_id", "correlation_id", "causation_id", "occurred_at", "fulfilment"}
@@ -113,8 +115,8 @@ def settled_by(command: Event) -> set[str]:
     """The step that an operator skipped, or says was done by hand: such commands are sent only where one waits."""
     if command["type"] in {"SkipStep", "ResolveStep"}:
         return {command["step"]}
-    if command["type"] == "SettleRefund" and command["action"] != "retry":
-        return {"payment"}
+    if command["type"] in SETTLED and command["action"] != "retry":
+        return {SETTLED[command["type"]]}
     return set()
 
 

@@ -12,7 +12,7 @@ import msgspec
 from app.domain import fulfilment_saga
 from app.domain.events import Event, Micros, OrderCreated
 from app.domain.orders import UnknownOrderError
-from app.domain.requests import ResolveStep, RetryStep, SagaOperation, SettleRefund, SkipStep
+from app.domain.requests import ResolveStep, RetryStep, SagaOperation, Settlement, SkipStep
 from app.domain.streams import Envelope
 from app.eventstore.port import EventStore
 from app.inbox import choreographed
@@ -24,13 +24,13 @@ from app.sagas.instance import Action, Instance, Operate, Status
 from app.serde.topics import ORDERS_EVENTS, topic_of
 from app.web.gateway import Gateway
 from app.web.problem import ProblemError
-from app.web.saga_pages import FULFILMENTS, LISTS, PAYMENTS, SAGA, SAGAS, Late
+from app.web.saga_pages import FULFILMENTS, LISTS, SAGA, SAGAS, SERVICES, Late
 from app.web.views import partition_of
 
 _COMMANDS: dict[Action, type[SagaOperation]] = {"retry": RetryStep, "skip": SkipStep, "resolve": ResolveStep}
 
 LIST_TIMEOUT = aiohttp.ClientTimeout(total=20.0, sock_connect=0.25)
-(SAGAS_LIST, _), (REFUNDS_LIST, _), (OVERDUE_LIST, _) = LISTS[SAGAS], LISTS[PAYMENTS], LISTS[FULFILMENTS]
+(SAGAS_LIST, _), (NOT_UNDONE_LIST, _), (OVERDUE_LIST, _) = (LISTS[table] for table in (SAGAS, SERVICES[0], FULFILMENTS))
 ItemT = TypeVar("ItemT")
 HEARD_S, PAUSE_S = 10.0, 0.1
 
@@ -48,14 +48,14 @@ class _Row(msgspec.Struct):
 
 
 class SagaDesk:
-    """`gateway` reaches the workers that run sagas, `refunds` those of payments, `outcomes` those that decide
+    """`gateway` reaches the workers that run sagas, `services` those of each service, `outcomes` those that decide
     choreographed orders; `deadline_us` is what such an order has."""
 
     def __init__(
         self,
         store: EventStore,
         gateway: Gateway,
-        refunds: Gateway,
+        services: Sequence[Gateway],
         outcomes: Gateway,
         history: History,
         audit: Audit,
@@ -65,7 +65,7 @@ class SagaDesk:
         now: Callable[[], Micros],
     ) -> None:
         self._store, self._history = store, history
-        self._gateway, self._refunds, self._outcomes = gateway, refunds, outcomes
+        self._gateway, self._services, self._outcomes = gateway, services, outcomes
         self.audit, self._sender = audit, sender
         self._deadline_us, self._now = deadline_us, now
 
@@ -74,7 +74,8 @@ class SagaDesk:
         instances = await _listed(self._gateway, SAGAS_LIST, f"?state={state}", list[Instance])
         found = [_found(instance) for instance in instances]
         if state == "COMPENSATION_FAILED":
-            for order_id in await _listed(self._refunds, REFUNDS_LIST, "", list[str]):
+            asked = [_listed(service, NOT_UNDONE_LIST, "", list[str]) for service in self._services]
+            for order_id in {order_id for listed in await asyncio.gather(*asked) for order_id in listed}:
                 one = await self.find(order_id, await self.told(order_id))
                 found += [one] if one.instance.status == state else []
         return sorted(found, key=_age)
@@ -130,7 +131,7 @@ class SagaDesk:
         else:
             choreographed.check(instance, operation)
 
-    def _command(self, created: Event, operation: Operate) -> SagaOperation | SettleRefund:
+    def _command(self, created: Event, operation: Operate) -> SagaOperation | Settlement:
         envelope = Envelope(
             event_id=operation.id,
             order_id=created.order_id,
@@ -142,7 +143,7 @@ class SagaDesk:
         action, told = operation.action, {"operator": operation.operator, "reason": operation.reason}
         if _is_orchestrated(created):
             return _COMMANDS[action](**envelope, step=operation.step, **told)
-        return SettleRefund(**envelope, action=action, **told)
+        return choreographed.SETTLED_BY[operation.step](**envelope, action=action, **told)
 
     async def _found(self, order_id: str) -> tuple[Found, Event]:
         """Where the order stands, and how it was created."""

@@ -8,11 +8,12 @@ import msgspec
 from app.domain import fulfilment
 from app.domain.fulfilment import FulfilmentRow
 from app.domain.orchestrated import OrchestrationRow
-from app.domain.payments import PaymentRow
+from app.domain.service import ServiceRow
 from app.streaming.reader import Reader
 from app.web.views import Params, View, order_id_of
 
-SAGAS, PAYMENTS, FULFILMENTS = "sagas", "payments", "fulfilments"
+SAGAS, FULFILMENTS = "sagas", "fulfilments"
+SERVICES = ("payments", "reservations", "deliveries")
 MOST = 1_000  # of a partition
 
 
@@ -41,13 +42,16 @@ async def in_state(reader: Reader, partition: int, query: Mapping[str, str]) -> 
     return msgspec.json.encode([row.saga for _, row in await reader.select(SAGAS, partition, keep, MOST)])
 
 
-async def with_refused_refunds(reader: Reader, partition: int, _: Mapping[str, str]) -> bytes:
-    """The ids of choreographed orders of a partition whose refunds wait for an operator."""
+def not_undone(table: str) -> "Select":
+    """Of the table of a service: the ids of choreographed orders of a partition whose undoing waits for an operator."""
 
-    def keep(row: PaymentRow) -> bool:
+    def keep(row: ServiceRow) -> bool:
         return bool(row.refused)
 
-    return msgspec.json.encode([key.decode() for key, _ in await reader.select(PAYMENTS, partition, keep, MOST)])
+    async def select(reader: Reader, partition: int, _: Mapping[str, str]) -> bytes:
+        return msgspec.json.encode([key.decode() for key, _ in await reader.select(table, partition, keep, MOST)])
+
+    return select
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -71,6 +75,6 @@ Select: TypeAlias = Callable[[Reader, int, Mapping[str, str]], Awaitable[bytes]]
 # the path before the partition, by the table that a topology must have to serve it
 LISTS: dict[str, tuple[str, Select]] = {
     SAGAS: ("/sagas", in_state),
-    PAYMENTS: ("/refused-refunds", with_refused_refunds),
     FULFILMENTS: ("/overdue", overdue),
+    **{table: ("/not-undone", not_undone(table)) for table in SERVICES},
 }

@@ -79,7 +79,7 @@ async def api(rows: Rows, store: MemoryEventStore) -> AsyncIterator[httpx.AsyncC
         history, audit, sender = History(NOWHERE, registry), Audit("host=/nowhere"), Sender(NOWHERE, registry)
         app = create_app(store, gateway, People(MemoryPersonKeys()), lambda: NOW)
         desk = SagaDesk(
-            store, gateway, gateway, gateway, history, audit, sender, deadline_us=1_000_000, now=lambda: NOW
+            store, gateway, [gateway], gateway, history, audit, sender, deadline_us=1_000_000, now=lambda: NOW
         )
         sagas.serve(app, desk)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as http:

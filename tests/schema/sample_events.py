@@ -91,6 +91,10 @@ PAYLOADS: dict[type[Event], dict[str, object]] = {
     requests.RetryStep: {"step": "payment", "operator": "ada", "reason": "the provider is back"},
     requests.SkipStep: {"step": "payment", "operator": "ada", "reason": "written off"},
     requests.ResolveStep: {"step": "payment", "operator": "ada", "reason": "refunded by hand"},
+    events.StockReleaseRefused: {"order_version": 1, "reason": "unavailable", "code": "unavailable"},
+    events.DeliveryCancelRefused: {"order_version": 1, "reason": "unavailable", "code": "unavailable"},
+    requests.SettleStock: {"action": "retry", "operator": "ada", "reason": "the warehouse is back"},
+    requests.SettleDelivery: {"action": "resolve", "operator": "ada", "reason": "called the carrier"},
 }
 SAMPLES: tuple[Event, ...] = tuple(
     event_type(**{**ENVELOPE, **payload})  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.events import Event
-from app.domain.requests import SagaOperation, SettleRefund
+from app.domain.requests import SagaOperation, Settlement
 from app.serde.cloudevents import headers
 from app.serde.topics import full_name, topic_of
 from tests.schema.sample_events import SAMPLES
@@ -13,6 +13,6 @@ from tests.schema.sample_events import SAMPLES
 def test_an_event_names_who_says_it_and_its_type(event: Event) -> None:
     service, kind = topic_of(type(event)).split(".")
     named = dict(headers(event))
-    asker = "operator" if isinstance(event, SagaOperation | SettleRefund) else "fulfilment"
+    asker = "operator" if isinstance(event, SagaOperation | Settlement) else "fulfilment"
     assert named["ce_source"].decode() == f"/orderflow/{asker if kind == 'commands' else service}"
     assert named["ce_type"].decode() == full_name(type(event)) == f"orderflow.{service}.{type(event).__name__}"

@@ -1,11 +1,12 @@
-"""A choreographed order whose refund is refused: one alert, all else undone, and an operator settles it."""
+"""A choreographed order whose undoing fails for good: one alert, all else undone, and an operator settles it."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
 from app.domain.calls import CancelDeliveries, ReleaseStock, VoidCharges
-from app.domain.requests import SettleRefund
+from app.domain.requests import SettleDelivery, Settlement, SettleRefund, SettleStock
 from app.gateways.ports import CallRejectedError
 from app.serde.topics import INVENTORY_EVENTS, PAYMENTS_EVENTS, SHIPPING_EVENTS
 from app.streaming.letters import Letter, read_letter_topic, redrive_output
@@ -115,6 +116,92 @@ def test_a_refund_that_was_skipped_or_resolved_is_no_difference_and_asked_for_no
     system.settle()
     assert system.told(PAYMENTS_EVENTS) == event_ids
     assert differences(system) == []
+
+
+LAST_S, OVER_S = 590, 40  # all retries and waits of an undoing but the last, and that one
+AWAY_S = 700
+
+
+class Undone(NamedTuple):
+    """A service whose party can be away, and what it tells then."""
+
+    party: str
+    step: str
+    topic: str
+    settlement: type[Settlement]
+    undone: str
+    refused: str
+
+
+SERVICES = (
+    Undone("provider", "payment", PAYMENTS_EVENTS, SettleRefund, "PaymentRefunded", "PaymentReleaseRefused"),
+    Undone("warehouse", "stock", INVENTORY_EVENTS, SettleStock, "StockReleased", "StockReleaseRefused"),
+    Undone("carrier", "delivery", SHIPPING_EVENTS, SettleDelivery, "DeliveryCancelled", "DeliveryCancelRefused"),
+)
+every_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.step)
+
+
+def left(system: Orchestrated, service: Undone, seconds: int) -> str:
+    """An order that was cancelled so long ago, and whose undoing the party of the service has not answered."""
+    system.decisions.fails("unreachable", until_us=system.in_s(30))
+    order_id = system.place(APPLE)
+    system.settle(1)
+    getattr(system, service.party).fails("unreachable", until_us=system.in_s(AWAY_S))
+    system.cancel(order_id)
+    system.settle(seconds)
+    return order_id
+
+
+@every_service
+def test_an_undoing_that_nobody_answers_is_one_alert_once_its_waits_are_over(
+    system: Orchestrated, service: Undone
+) -> None:
+    order_id = left(system, service, LAST_S)
+    assert system.alerts() == []
+    system.settle(OVER_S)
+    [alert] = system.alerts()
+    cause = {"saga": "choreography", "saga_id": order_id, "step": service.step}
+    assert (alert["name"], alert["severity"]) == ("saga.step_failed", "critical")
+    assert alert["cause"].items() >= cause.items()
+    assert alert["details"] == {"kind": "undo", "error": "unavailable"}
+    assert system.told(service.topic)[1:] == [service.refused]
+    calls = len(getattr(system, service.party).calls)
+    system.settle(3_600)
+    assert len(getattr(system, service.party).calls) == calls
+    assert [one["name"] for one in system.alerts()].count("saga.step_failed") == 1
+
+
+@every_service
+def test_it_is_done_once_an_operator_retries_it(system: Orchestrated, service: Undone) -> None:
+    order_id = left(system, service, AWAY_S + 1)
+    system.driver.pipe(emitted(event(service.settlement, 1, order_id=order_id, action="retry")))
+    system.settle()
+    assert system.told(service.topic)[1:] == [service.refused, service.undone]
+    assert differences(system) == []
+
+
+@every_service
+@pytest.mark.parametrize("action", ["skip", "resolve"])
+def test_it_is_asked_for_no_more_once_an_operator_has_settled_it(
+    system: Orchestrated, service: Undone, action: str
+) -> None:
+    order_id = left(system, service, AWAY_S + 1)
+    for number, asked in enumerate((action, "retry"), start=1):
+        system.driver.pipe(emitted(event(service.settlement, number, order_id=order_id, action=asked)))
+        system.settle(120)
+    assert system.told(service.topic)[1:] == [service.refused]
+    assert differences(system) == []
+
+
+@every_service
+def test_a_retry_that_nobody_answers_either_waits_as_long_and_is_an_alert_of_its_own(
+    system: Orchestrated, service: Undone
+) -> None:
+    order_id = left(system, service, LAST_S + OVER_S)
+    getattr(system, service.party).fails("unreachable", until_us=system.in_s(2_000))
+    system.driver.pipe(emitted(event(service.settlement, 1, order_id=order_id, action="retry")))
+    system.settle(LAST_S + OVER_S)
+    assert len({one["id"] for one in system.alerts() if one["name"] == "saga.step_failed"}) == 2
 
 
 class Rejecting:

@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.events import (
     DeliveryCancelled,
+    DeliveryCancelRefused,
     DeliveryRejected,
     DeliveryScheduled,
     Event,
@@ -19,9 +20,10 @@ from app.domain.events import (
     PaymentReleaseRefused,
     StockRejected,
     StockReleased,
+    StockReleaseRefused,
     StockReserved,
 )
-from app.domain.requests import SettleRefund
+from app.domain.requests import SettleDelivery, SettleRefund, SettleStock
 from app.inbox import choreographed
 from app.sagas.instance import Instance, Operate
 from app.sagas.operations import NotFailedError, UnknownStepError
@@ -111,11 +113,36 @@ def test_a_refund_that_is_refused_again_waits_again_and_one_that_is_made_ends_it
     assert told(*retried, PaymentRefunded).status == "COMPENSATED"
 
 
+DONE = (PaymentCompleted, StockReserved, DeliveryScheduled, OrderCancelled)
+BACK: tuple[type[Event], ...] = (PaymentRefunded, StockReleased, DeliveryCancelled)
+
+
+@pytest.mark.parametrize(
+    ("index", "refusal", "settlement"),
+    [
+        (1, PaymentReleaseRefused, SettleRefund),
+        (2, StockReleaseRefused, SettleStock),
+        (3, DeliveryCancelRefused, SettleDelivery),
+    ],
+)
+def test_each_service_can_fail_to_undo_and_is_settled_on_its_own(
+    index: int, refusal: type[Event], settlement: type[Event]
+) -> None:
+    others = [kind for number, kind in enumerate(BACK, start=1) if number != index]
+    failed = told(*DONE, *others, refusal)
+    step = choreographed.STEPS[index]
+    assert (failed.status, failed.steps[index].undo.state) == ("COMPENSATION_FAILED", "failed")
+    choreographed.check(failed, operate(step))
+    settled = told(*DONE, *others, refusal, (settlement, {"action": "resolve"}))
+    assert (settled.status, settled.steps[index].undo.state) == ("COMPENSATED", "resolved")
+    assert [one.step for one in settled.operations] == [step]
+
+
 def operate(step: str) -> Operate:
     return Operate(id="1", action="skip", step=step, operator="ada", reason="why")
 
 
-def test_only_a_refund_that_was_refused_takes_an_operators_command() -> None:
+def test_only_an_undoing_that_failed_takes_an_operators_command() -> None:
     choreographed.check(told(*FAILED), operate("payment"))
     for instance, step in ((told(*FAILED), "stock"), (told(PaymentCompleted), "payment")):
         with pytest.raises(NotFailedError, match="has not failed"):

@@ -141,13 +141,16 @@ def test_undoing_what_was_never_announced_is_not_announced(case: Case) -> None:
 
 
 @every_service
-def test_the_timer_goes_on_with_growing_waits_until_it_is_answered(case: Case) -> None:
+def test_the_timer_goes_on_with_growing_waits_and_then_an_operator_is_told(case: Case) -> None:
     step, waits = answered(case, None, case.cause, None), []
-    for _ in range(6):
+    while step.timers:
+        assert step.failures == ()
         waits.append((step.timers[0].due_at - NOW) // 1_000_000)
         step = answered(case, step.row, step.timers[0], None)
-        assert step.events == ()
-    assert waits == [5, 10, 20, 30, 30, 30]
+    assert waits == [5, 10, 20, *[30] * 17]
+    assert step.row is not None
+    assert (step.row.unknown, step.row.refused) == ((), (1,))
+    assert ([type(one) for one in step.events], len(step.failures)) == ([case.rules.UNDOING.refused], 1)
 
 
 @every_service

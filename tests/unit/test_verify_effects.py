@@ -69,6 +69,8 @@ def test_only_a_skipped_or_resolved_step_is_settled() -> None:
     assert command("SkipStep", step="stock") == command("ResolveStep", step="stock") == {"stock"}
     assert command("RetryStep", step="stock") == set()
     assert command("SettleRefund", action="skip") == command("SettleRefund", action="resolve") == {"payment"}
+    assert command("SettleStock", action="skip") == {"stock"}
+    assert command("SettleDelivery", action="resolve") == {"delivery"}
     assert command("SettleRefund", action="retry") == command("ReleasePayment") == set()
 
 
