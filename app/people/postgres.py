@@ -14,7 +14,7 @@ from app.people.port import PeopleUnavailableError
 from app.people.sealing import PersonKey, new_key
 
 LIMIT_S = 6.0
-SESSIONS = 4
+SESSIONS = 2
 ATTEMPTS = 5
 OF = "select id, secret from person_keys where customer_id = %b"
 MADE = "insert into person_keys (id, customer_id, secret) values (%b, %b, %b) on conflict (customer_id) do nothing"

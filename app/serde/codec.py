@@ -109,6 +109,7 @@ def _encoder(registered: RegisteredSchema, event_type: type[Event]) -> Callable[
         except msgspec.ValidationError as error:
             raise InvalidEventError(f"{event_type.__name__}: {error}; mend the rule that makes it") from None
         limits.check(event)
+        limits.check_sealed(event)
         body = BytesIO()
         body.write(header)
         schemaless_writer(body, parsed, fields)

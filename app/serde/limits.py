@@ -15,6 +15,8 @@ from app.serde.errors import InvalidEventError
 
 _SHAPE_OF_IDS = b"00000000-0000-0000-0000-000000000000" * 4
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
+# what the key of a person makes of a text, be it of one letter
+_SEALED = re.compile("[A-Za-z0-9_-]{60,}={0,2}").fullmatch
 _BREAKS_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 
 
@@ -25,6 +27,7 @@ class Limits:
         hints = get_type_hints(event_type, include_extras=True)
         self._name = event_type.__name__
         self._texts_of = _all_of([name for name, hint in hints.items() if hint in (Name, Text, Sealed)])
+        self._sealed_of = _all_of([name for name, hint in hints.items() if hint == Sealed])
         self._items_of = _items_of(hints)
         self._has_currency = "currency" in hints
 
@@ -45,6 +48,11 @@ class Limits:
         # isprintable is fast but refuses more than we do (a no-break space), so a refusal is looked at again
         if not texts.isprintable() and (found := _BREAKS_TEXT(texts)):
             raise InvalidEventError(f"{self._name}: a text holds {found[0]!r}; mend its producer")
+
+    def check_sealed(self, event: Any) -> None:
+        """Before it is written: an `InvalidEventError` for what is personal and in plain, which it does not repeat."""
+        if not all(_SEALED(text) for text in self._sealed_of(event) if text):
+            raise InvalidEventError(f"{self._name}: what is personal is not sealed; seal it by `app.people`")
 
 
 @cache

@@ -50,7 +50,7 @@ def _rows(work: Path, copies: Path) -> Iterator[tuple[str, bytes]]:
         shutil.copytree(current.parent, copy, ignore=shutil.ignore_patterns("LOCK"))
         store = Rdict(str(copy), Options(raw_mode=True), access_type=AccessType.read_only())
         for key, row in store.items():
-            yield str(current.parent), key + row
+            yield f"rows of {current.parent.name}", key + row
         store.close()
 
 

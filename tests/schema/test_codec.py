@@ -1,5 +1,6 @@
 """Typed events to bytes and back; what is no event of the topic is refused with its reason."""
 
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ ITEMS_OF_AN_ORDER = st.lists(
     max_size=50,
 ).map(tuple)
 IDS = st.uuids().map(str)
+SEALED = st.just("") | st.binary(min_size=45, max_size=1_000).map(lambda content: urlsafe_b64encode(content).decode())
 TIMES = st.integers(0, 253_402_300_799_999_999)
 ORDERS = st.builds(
     OrderCreated,
@@ -41,6 +43,8 @@ ORDERS = st.builds(
     items=ITEMS_OF_AN_ORDER,
     fulfilment=st.sampled_from(["choreography", "orchestration"]),
     placed_at=TIMES,
+    customer_name=SEALED,
+    delivery_address=SEALED,
 )
 
 
@@ -141,6 +145,14 @@ def test_an_event_of_another_topic_is_refused() -> None:
 def test_an_event_outside_the_limits_is_neither_written_nor_read(fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidEventError):
         CODEC.encode(with_fields(ORDER_CREATED, **fields))
+
+
+@pytest.mark.parametrize("text", ["Anna", "Anna Lark, 1 Main Street" * 9, "7 Larkspur Mews", "Anna" * 20 + "!"])
+def test_what_is_personal_is_not_written_in_plain_and_not_repeated(text: str) -> None:
+    for name in ("customer_name", "delivery_address"):
+        with pytest.raises(InvalidEventError, match="not sealed") as refused:
+            CODEC.encode(with_fields(ORDER_CREATED, **{name: text}))
+        assert text[:4] not in str(refused.value)
 
 
 def test_the_limits_hold_for_bytes_that_another_producer_wrote(decoder: DecoderName) -> None:

@@ -11,7 +11,7 @@ EventT = TypeVar("EventT", bound=Event)
 
 ORDER_ID = "0b6f2f0e-6f5d-4f5c-9a43-1d2f3c4b5a69"
 CUSTOMER_ID = "customer-1"
-SEALED_NAME, SEALED_ADDRESS = "c2VhbGVkIG5hbWU=", "c2VhbGVkIGFkZHJlc3M="
+SEALED_NAME, SEALED_ADDRESS = "c2VhbGVkIG5h" * 5, "c2VhbGVkIGFk" * 6
 PLACED_AT = 1_700_000_000_000_000
 NOW = PLACED_AT + 1_000_000
 
