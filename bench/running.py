@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from app.embedded import processes
-from app.embedded.kafka import KafkaServer
+from app.embedded.kafka import SMALL, KafkaServer
 from app.embedded.ports import free_ports
 from app.errors import SetupError
 from app.serde.topics import ORDERS_EVENTS
@@ -55,10 +55,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def broker() -> Iterator[str]:
-    """A broker of its own with an empty `orders.events`; answers where it is."""
+def broker(java: Sequence[str] = SMALL) -> Iterator[str]:
+    """A broker of its own with an empty `orders.events`; answers where it is. `java` is of what size."""
     with tempfile.TemporaryDirectory(prefix="orderflow-bench-") as directory:
-        kafka = KafkaServer(Path(directory) / "kafka")
+        kafka = KafkaServer(Path(directory) / "kafka", java=java)
         kafka.start()
         try:
             topics.apply(kafka.bootstrap, [TopicSpec(ORDERS_EVENTS, "events")], PARTITIONS, 1)

@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 from urllib.error import URLError
@@ -14,7 +15,7 @@ from urllib.request import urlopen
 
 from app.embedded import jars, processes
 from app.embedded.files import cache_directory
-from app.embedded.kafka import FLAGS, java_environment, java_runtime
+from app.embedded.kafka import FLAGS, SMALL, java_environment, java_runtime
 from app.embedded.ports import LOOPBACK, free_ports
 from app.embedded.server import Server
 
@@ -47,15 +48,18 @@ SETTINGS: dict[str, str | int] = {
 
 
 class ConnectServer(Server):
-    """Its REST API is at `url`. `port` 0 takes any that is free; `replication` is that of its topics."""
+    """Its REST API is at `url`. `port` 0 takes any that is free; `replication` is that of its topics; `java` as for the
+    broker."""
 
     name: ClassVar[str] = "Kafka Connect"
     program: ClassVar[str] = "java"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
-    def __init__(self, directory: Path, kafka: str, port: int = 0, replication: int = 1) -> None:
+    def __init__(
+        self, directory: Path, kafka: str, port: int = 0, replication: int = 1, java: Sequence[str] = SMALL
+    ) -> None:
         super().__init__(directory)
-        self._kafka, self._port, self._replication = kafka, port, replication
+        self._kafka, self._port, self._replication, self._size = kafka, port, replication, java
         self._settings = self.directory / "connect.properties"
         self._java: list[str] = []
 
@@ -72,7 +76,8 @@ class ConnectServer(Server):
             (self._port,) = free_ports(0)
         cache = cache_directory() / "jars"
         classpath = jars.fetch(jars.locked(CONNECT_LOCK), cache)
-        self._java = [java_runtime()[0], *FLAGS, *(f"-Dorg.slf4j.simpleLogger.log.{name}=error" for name in SILENT)]
+        silent = [f"-Dorg.slf4j.simpleLogger.log.{name}=error" for name in SILENT]
+        self._java = [java_runtime()[0], *self._size, *FLAGS, *silent]
         self._java += ["-cp", ":".join(map(str, classpath))]
         self._place_plugin(jars.fetch(jars.locked(DEBEZIUM_LOCK), cache))
         replication = {

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,10 +20,9 @@ from app.embedded.ports import LOOPBACK, free_ports, listening
 from app.embedded.server import Server
 from app.errors import SetupError
 
+# starts fast and stays small
+SMALL = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 FLAGS = (
-    "-Xmx256m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -70,15 +70,15 @@ SETTINGS: dict[str, str | int] = {
 
 
 class KafkaServer(Server):
-    """Clients reach it at `bootstrap`, from this machine only."""
+    """Clients reach it at `bootstrap`, from this machine only. `java`: its memory, and how Java manages that."""
 
     name: ClassVar[str] = "Kafka"
     program: ClassVar[str] = "java"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
-    def __init__(self, directory: Path, node: int = 1) -> None:
+    def __init__(self, directory: Path, node: int = 1, java: Sequence[str] = SMALL) -> None:
         super().__init__(directory)
-        self.node = node
+        self.node, self._size = node, java
         self._ports_file = self.directory / "ports.json"
         self._settings = self.directory / "server.properties"
         self._recording = self.directory / "start.aotconf"
@@ -123,7 +123,7 @@ class KafkaServer(Server):
         java, version = java_runtime()
         cache = cache_directory()
         classpath = jars.fetch(jars.locked(), cache / "jars")
-        self._java = [java, *FLAGS, "-cp", ":".join(map(str, classpath))]
+        self._java = [java, *self._size, *FLAGS, "-cp", ":".join(map(str, classpath))]
         self._aot = AotCache(cache, self._java, classpath, version)
         self._choose_ports()
         write_secret(self._ports_file, json.dumps([self._port, self._controller_port]).encode())

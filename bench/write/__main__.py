@@ -9,16 +9,18 @@ from typing import Any
 
 import msgspec
 
+from app.errors import SetupError
 from bench import reporting
-from bench.write import appending, reading, relaying
+from bench.write import appending, capturing, reading, relaying
 from bench.write.servers import Servers, peer, servers
 
 WRITERS = (1, 4, 16, 64)
 STREAM = 10_000
 RATE = 500.0
 SETTLE_S = 5.0
+HELD_S = 30.0
 # ratio -> what is wanted of it
-BARS = {"append_16": ">= 8", "relay_naive": ">= 60", "rehydrate": ">= 4"}
+BARS = {"append_16": ">= 8", "relay_naive": ">= 60", "relay_debezium": ">= 5", "rehydrate": ">= 4"}
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +29,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     paced_s: float = 20.0
     relayed: int = 300_000
     naive: int = 6_000
+    # what a slot may keep of the log is a little more than twice as much
+    captured: int = 100_000
 
 
 QUICK = Sizes(rounds=1, seconds=3.0, paced_s=10.0)
@@ -60,6 +64,22 @@ class Session:
             peer_name="SKIP LOCKED, publish each, update each",
         )
 
+    def capture(self) -> None:
+        """Left out, in words, where Connect or Debezium cannot be had."""
+        kafka = self._on.kafka
+        try:
+            self._beside(
+                "relay_debezium",
+                "rows published/s",
+                lambda: relaying.ours(self._on.migrated(), kafka, self._sizes.relayed),
+                lambda: capturing.debezium(self._on.migrated(), kafka, self._sizes.captured),
+                peer_name="Debezium",
+            )
+        except SetupError as error:
+            self._add(
+                what="rows published/s", orderflow="", peer="left out", beside=f"Debezium: {error}", ratio="", wanted=""
+            )
+
     def rehydrate(self) -> None:
         self._beside(
             "rehydrate",
@@ -90,12 +110,22 @@ class Session:
         delays = asyncio.run(appending.at_a_rate(dsn, RATE, self._sizes.paced_s))
         self._percentiles("append", delays, "p99 <= 2 x p50 + 5")
         committed: dict[str, float] = {}
-        with relaying.running(dsn, self._on.kafka, "bench-latency"), relaying.Reading(self._on.kafka) as read:
+        with relaying.running(dsn, self._on.kafka), relaying.Reading(self._on.kafka) as read:
             asyncio.run(appending.at_a_rate(dsn, RATE, SETTLE_S))
             asyncio.run(appending.at_a_rate(dsn, RATE, self._sizes.paced_s, committed.__setitem__))
             relaying.wait_for(read, committed)
         delays = [(read.seen[order_id] - at) * 1000 for order_id, at in committed.items()]
         self._percentiles("commit to consumed", delays, "p99 <= 20")
+
+    def held_up(self) -> None:
+        """By a transaction that stays open, with what comes in at the same rate in half a minute."""
+        rows = int(RATE * HELD_S)
+        told_s, out_s = relaying.held_up(self._on.migrated(), self._on.empty(), self._on.kafka, rows)
+        for what, seconds, wanted in (
+            ("a transaction that holds the relay back is named, after s", told_s, "<= 5"),
+            (f"{rows:,} rows that it held back are published, after s", out_s, "<= 2"),
+        ):
+            self._add(what=what, orderflow=f"{seconds:.1f}", peer="", beside="", ratio="", wanted=wanted)
 
     def _percentiles(self, what: str, delays_ms: list[float], wanted: str) -> None:
         ordered = sorted(delays_ms)
@@ -119,8 +149,10 @@ def main() -> None:
         for writers in WRITERS:
             session.append(writers)
         session.relay()
+        session.capture()
         session.rehydrate()
         session.latency()
+        session.held_up()
     sys.stdout.write(reporting.save_figures(reporting.RESULTS, "write", on, session.figures))
     reporting.add_ratios(reporting.RESULTS, session.ratios)
 

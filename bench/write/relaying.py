@@ -1,18 +1,23 @@
 """Relays over a full outbox: ours, and the one that is commonly written; and how long an event takes through ours."""
 
+import os
+import signal
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 
+from app.config import Settings, dump
+from app.embedded import processes
 from app.errors import SetupError
-from app.eventstore.publisher import Publisher
-from app.eventstore.relay import Relay
 from app.serde.topics import ORDERS_EVENTS
-from bench.running import LIMIT_S, PARTITIONS
+from bench.running import LIMIT_S, PARTITIONS, STOP_S
 
 PAYLOAD_BYTES = 220
 NAIVE_BATCH = 100
@@ -44,15 +49,20 @@ DONE = "update naive_outbox set published_at = now() where id = %s"
 def ours(dsn: str, kafka: str, rows: int) -> float:
     """Rows a second, from the first that were published to the last."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(FILL.format(bytes=PAYLOAD_BYTES, rows=rows).encode())
-        connection.execute("analyze outbox")
-        with running(dsn, kafka, f"bench-relay-{dsn.rpartition('/')[2]}"):
-            first, begin = _published(connection, 1), time.perf_counter()
-            last = _published(connection, rows)
+        fill(connection, rows)
+        with running(dsn, kafka):
+            first, begin = published(connection, 1), time.perf_counter()
+            last = published(connection, rows)
             return (last - first) / (time.perf_counter() - begin)
 
 
-def _published(connection: psycopg.Connection, at_least: int) -> int:
+def fill(connection: psycopg.Connection, rows: int) -> None:
+    connection.execute(FILL.format(bytes=PAYLOAD_BYTES, rows=rows).encode())
+    connection.execute("analyze outbox")
+
+
+def published(connection: psycopg.Connection, at_least: int) -> int:
+    """How many rows are, as soon as there are that many."""
     until = time.monotonic() + LIMIT_S
     while True:
         (count,) = connection.execute("select sum(published)::int from relay_position").fetchone() or (0,)
@@ -60,19 +70,47 @@ def _published(connection: psycopg.Connection, at_least: int) -> int:
             return int(count)
         if time.monotonic() > until:
             raise SetupError(f"{count} of {at_least} rows were published within {LIMIT_S:.0f} s; look at the relay")
-        time.sleep(0.002)
+        time.sleep(0.01)
 
 
 @contextmanager
-def running(dsn: str, kafka: str, group: str) -> Iterator[None]:
-    relay = Relay(dsn, lambda shard: Publisher(kafka, group, ORDERS_EVENTS, shard))
-    thread = threading.Thread(target=relay.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        relay.stop()
-        thread.join()
+def running(dsn: str, kafka: str) -> Iterator[Path]:
+    """A relay, in a process of its own: in this one it would wait for the interpreter with what it is measured by. Its
+    log."""
+    group = f"bench-{dsn.rpartition('/')[2]}"
+    with tempfile.TemporaryDirectory(prefix="orderflow-bench-relay-") as directory:
+        log = Path(directory) / "log"
+        process = processes.start(
+            [sys.executable, "-m", "bench.write.relay_process", group],
+            directory=Path(__file__).parents[2],
+            log=log,
+            environment={**os.environ, **dump(Settings(kafka=kafka, postgres=dsn))},
+        )
+        try:
+            yield log
+        finally:
+            processes.end(process, signal.SIGTERM, STOP_S)
+
+
+def held_up(dsn: str, other: str, kafka: str, rows: int) -> tuple[float, float]:
+    """Seconds until the relay tells who holds it back, a transaction of another database; then, from the end of that,
+    until these rows are published, which were added meanwhile."""
+    with psycopg.connect(dsn, autocommit=True) as connection, running(dsn, kafka) as log:
+        fill(connection, 1)
+        published(connection, 1)
+        with psycopg.connect(other) as holder:
+            holder.execute("create temporary table written (number int)")
+            begin = time.perf_counter()
+            fill(connection, rows)
+            named = f"process {holder.info.backend_pid} "
+            while named not in log.read_text():
+                if time.perf_counter() > begin + LIMIT_S:
+                    raise SetupError(f"the relay has not told who holds it back within {LIMIT_S:.0f} s; look at it")
+                time.sleep(0.01)
+            told_s, ended = time.perf_counter() - begin, time.perf_counter()
+            holder.rollback()
+        published(connection, rows + 1)
+        return told_s, time.perf_counter() - ended
 
 
 def commonly_written(dsn: str, kafka: str, rows: int) -> float:

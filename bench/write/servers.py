@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from app.embedded.connect import ConnectServer
 from app.embedded.postgres import APPLICATION, PostgresServer
 from app.errors import SetupError
 from app.migrations import upgrade
@@ -19,6 +20,10 @@ from bench.environments import PEERS, python_of
 from bench.running import LIMIT_S, broker
 
 PEER = "pyeventsourcing"
+# the memory that Kafka's own script gives a broker; in 256 MB Java's collector stops it for 20 ms of each second
+LARGE = ("-Xms1g", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# ... and its other script Connect; a peer gets the whole of Java's compiler
+LARGE_CONNECT = ("-Xms256m", "-Xmx2g", "-XX:+UseSerialGC")
 
 
 class Servers:
@@ -45,13 +50,25 @@ class Servers:
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    with tempfile.TemporaryDirectory(prefix="orderflow-bench-write-") as directory, broker() as kafka:
+    with tempfile.TemporaryDirectory(prefix="orderflow-bench-write-") as directory, broker(LARGE) as kafka:
         postgres = PostgresServer(Path(directory) / "postgres")
         postgres.start()
         try:
             yield Servers(postgres, kafka)
         finally:
             postgres.stop()
+
+
+@contextmanager
+def connect(kafka: str) -> Iterator[str]:
+    """A worker of Kafka Connect with Debezium; a `SetupError` where its jars cannot be had."""
+    with tempfile.TemporaryDirectory(prefix="orderflow-bench-connect-") as directory:
+        worker = ConnectServer(Path(directory) / "connect", kafka, java=LARGE_CONNECT)
+        worker.start()
+        try:
+            yield worker.url
+        finally:
+            worker.stop()
 
 
 def peer(dsn: str, *words: object, connections: int = 1) -> dict[str, Any]:
