@@ -78,13 +78,14 @@ def reacting(
     rules: Rules,
     rows: TableSpec[Any],
     watching: tuple[str, ...] = (),
+    unhurried: bool = False,
 ) -> Topology:
     """A topology that reacts to what `reads` carry by these rules, through the gateway, and emits events.
 
-    Timers named in `watching` only look.
+    Timers named in `watching` only look. When `unhurried`, nobody waits for what it emits.
     """
     topology = Topology(name, policy(name, settings), start_required=True)
-    topology.watching = frozenset(watching)
+    topology.watching, topology.unhurried = frozenset(watching), unhurried
     for topic in emits:
         topology.emits(topic)
     reactions = Reactions(

@@ -21,7 +21,8 @@ class TimerRow(Protocol):
 class Timers:
     """A timer of the same key and name replaces the earlier one. Times are microseconds since the epoch.
 
-    Those with a name of `watching` only look at a row: a blocked key does not hold them, and they are no work to come.
+    Those with a name of `watching` look at a row, and note at most that they did: a blocked key does not hold them, and
+    they are no work to come.
     """
 
     def __init__(self, table: TaskTable[TimerRow], watching: frozenset[str] = frozenset()) -> None:

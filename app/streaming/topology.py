@@ -88,7 +88,8 @@ class TaskBatch(Protocol):
 class Topology:
     """One consumer group, one deployable unit. `start_required`: it acts on the outside, so it is told its start.
 
-    Timers with a name of `watching` change no row: see `Timers`.
+    Timers with a name of `watching` change nothing that records are judged by: see `Timers`. When it is `unhurried`,
+    nobody waits for its checkpoints: rows and outputs are seen half a second later, and more records share one.
     """
 
     def __init__(self, name: str, policy: FailurePolicy, *, start_required: bool = False) -> None:
@@ -97,6 +98,7 @@ class Topology:
         self.tables: dict[str, TableSpec[Any]] = {}
         self.row_checks: dict[str, RowCheck] = {}
         self.watching: frozenset[str] = frozenset()
+        self.unhurried = False
         self.outputs: list[str] = []
         self.runner: RunnerFactory | None = None
         self.agents: list[AgentFunction] = []

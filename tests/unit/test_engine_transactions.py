@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from app.streaming.kafka import checkpoint, owned
+from app.streaming.kafka import checkpoint, owned, turns
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.state import Snapshot, TaskState
@@ -74,6 +74,22 @@ async def test_a_checkpoint_that_moves_no_offset_sends_none() -> None:
     producer = Told()
     await _transactions(producer).commit(Snapshot([], [], {}))
     assert producer.calls == ["begin", "commit"]
+
+
+@pytest.mark.parametrize(("unhurried", "after_s"), [(False, turns.SOONEST_S), (True, turns.UNHURRIED_S)])
+def test_a_checkpoint_that_nobody_waits_for_comes_later(
+    monkeypatch: pytest.MonkeyPatch, unhurried: bool, after_s: float
+) -> None:
+    def is_due(since_s: float) -> bool:
+        monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=lambda: since_s))
+        return carrying._is_due(one)
+
+    nobody: Any = SimpleNamespace()
+    carrying = turns.Turns({}, nobody, 0.1, nobody)
+    state = SimpleNamespace(has_effects=lambda: True)
+    task = SimpleNamespace(state=state, topology=SimpleNamespace(unhurried=unhurried))
+    one: Any = SimpleNamespace(task=task, checkpointed_at=0.0, is_over=lambda _: False)
+    assert (is_due(0.9 * after_s), is_due(after_s)) == (False, True)
 
 
 @pytest.mark.anyio

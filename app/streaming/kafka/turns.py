@@ -19,7 +19,7 @@ log = logger(__name__)
 TURN_S = 0.02
 IDLE_TURN_S = 0.1  # when nothing is under way; a batch that comes ends it at once
 SOONEST_S = 0.025  # between two checkpoints of a task
-POSITIONS_ONLY_S = 0.5
+UNHURRIED_S = 0.5  # where it has nothing but positions, or nobody waits for it
 BACKLOG_HIGH, BACKLOG_LOW = 4000, 1000
 WRITE_OVER, HOLD_OVER = 0.25, 0.5  # of the memory that the rows of a task may take
 
@@ -130,9 +130,13 @@ class Turns:
 
     def _is_due(self, owned: OwnedTask) -> bool:
         since = time.monotonic() - owned.checkpointed_at
-        if owned.task.state.has_effects():
-            return since >= (self._interval_s if self.catching_up and not owned.is_over(WRITE_OVER) else SOONEST_S)
-        return since >= POSITIONS_ONLY_S and owned.task.state.has_moved()
+        if not owned.task.state.has_effects():
+            return since >= UNHURRIED_S and owned.task.state.has_moved()
+        if owned.is_over(WRITE_OVER):
+            return since >= SOONEST_S
+        if owned.task.topology.unhurried:
+            return since >= UNHURRIED_S
+        return since >= (self._interval_s if self.catching_up else SOONEST_S)
 
     async def _checkpoint(self, owned: OwnedTask) -> None:
         try:
