@@ -13,7 +13,11 @@ TYPES: tuple[type[events.Event], ...] = (*requests.TO_PAYMENTS, *requests.TO_INV
 COMMANDS = {kind.__name__ for kind in TYPES}
 DECISIONS = {"CancelOrder", "ConfirmOrder"}
 EVENTS = {kind.__name__ for kind in (*events.ORDERS, *events.PAYMENTS, *events.INVENTORY, *events.SHIPPING)}
-UNEXPECTED = {"OrderCreated", "ItemAdded", "PaymentCompleted", "PaymentRefunded"}
+# told of choreographed orders, or the begin of it
+UNEXPECTED = {
+    *("OrderCreated", "ItemAdded", "PaymentCompleted", "PaymentRefunded"),
+    *("StockReleaseRefused", "DeliveryCancelRefused"),
+}
 FORWARD = ["PaymentReserved", "StockReserved", "DeliveryScheduled", "OrderConfirmed", "PaymentCaptured"]
 
 
