@@ -18,7 +18,9 @@ from app.commands.decisions import Decisions
 from app.commands.service import Commands
 from app.config import Settings, load
 from app.errors import SetupError
+from app.eventstore.port import StoreUnavailableError
 from app.eventstore.postgres import PostgresEventStore
+from app.eventstore.void import VoidRecords, void_records
 from app.gateways.carrier import HttpCarrier
 from app.gateways.provider import HttpProvider
 from app.gateways.warehouse import PostgresWarehouse
@@ -59,6 +61,8 @@ def worker(
 async def _serve(name: str, settings: Settings, start: Start | None) -> None:
     async with _gateway(name, settings) as gateway:
         topology = catalogue.build(name, settings, gateway)
+        if ORDERS_EVENTS in topology.sources:
+            topology.void = await asyncio.to_thread(_void, settings)
         member = settings.name or f"{topology.name}-{socket.gethostname()}-{os.getpid()}"
 
         def pages(app: App, reader: Reader, status: WorkerStatus) -> None:
@@ -67,6 +71,15 @@ async def _serve(name: str, settings: Settings, start: Start | None) -> None:
 
         interval_s = settings.commit_interval_ms / 1000
         await serve(topology, _membership(member, settings), pages, interval_s=interval_s, start=start)
+
+
+def _void(settings: Settings) -> VoidRecords:
+    """Without an answer, the worker takes all records: as dead letters, if nothing else can be made of them."""
+    try:
+        return void_records(settings.postgres)
+    except StoreUnavailableError as error:
+        log.warning("worker.void_records_unknown", error=str(error))
+        return {}
 
 
 @contextlib.asynccontextmanager

@@ -68,5 +68,16 @@ class RecordBatch:
         keys, values = [r.key for r in records], [r.value for r in records]
         return cls(topic, partition, begin, end, keys, values, records.__getitem__)
 
+    def without(self, offsets: frozenset[int]) -> "RecordBatch":
+        """The batch without the records at these offsets: applying it moves the position as far."""
+        if not any(self.begin <= offset < self.end for offset in offsets):
+            return self
+        kept = [index for index in range(len(self)) if self.record(index).offset not in offsets]
+        keys, values = [self.keys[index] for index in kept], [self.values[index] for index in kept]
+        record = self.record
+        return RecordBatch(
+            self.topic, self.partition, self.begin, self.end, keys, values, lambda index: record(kept[index])
+        )
+
     def __len__(self) -> int:
         return len(self.keys)

@@ -39,6 +39,7 @@ class Task:
         )
         jitter = topology.policy.jitter
         self.delayed = {topic: Delayed(topic, delay, jitter) for topic, delay in topology.delayed_topics.items()}
+        self._void = {topic: offsets for (topic, number), offsets in topology.void.items() if number == partition}
         if topology.runner is None:
             raise TypeError(f"topology {topology.name} has no processor")
         self._bind = topology.runner
@@ -80,6 +81,8 @@ class Task:
             return False
         self.taken[batch.topic] = batch.end
         RECORDS.labels(self.topology.group, batch.topic).inc(len(batch))
+        if batch.topic in self._void:
+            batch = batch.without(self._void[batch.topic])
         delayed = self.delayed.get(batch.topic)
         if delayed is None:
             self.runner.take(batch)

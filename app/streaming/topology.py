@@ -3,7 +3,7 @@
 `app.streaming.faust` runs it on Kafka, `app.streaming.driver` on in-memory topics.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -89,7 +89,8 @@ class Topology:
     """One consumer group, one deployable unit. `start_required`: it acts on the outside, so it is told its start.
 
     Timers with a name of `watching` change nothing that records are judged by: see `Timers`. When it is `unhurried`,
-    nobody waits for its checkpoints: rows and outputs are seen half a second later, and more records share one.
+    nobody waits for its checkpoints: rows and outputs are seen half a second later, and more records share one. The
+    records at the offsets in `void`, by topic and partition, do not count: tasks pass them by.
     """
 
     def __init__(self, name: str, policy: FailurePolicy, *, start_required: bool = False) -> None:
@@ -99,6 +100,7 @@ class Topology:
         self.row_checks: dict[str, RowCheck] = {}
         self.watching: frozenset[str] = frozenset()
         self.unhurried = False
+        self.void: Mapping[tuple[str, int], frozenset[int]] = {}
         self.outputs: list[str] = []
         self.runner: RunnerFactory | None = None
         self.agents: list[AgentFunction] = []

@@ -20,6 +20,7 @@ from app.eventstore.audit.run import Audit, Report
 from app.eventstore.postgres import PostgresEventStore
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
+from app.eventstore.void import void_records
 from app.serde.cloudevents import headers
 from app.serde.topics import ORDERS_EVENTS
 from app.verify import run as verify
@@ -129,6 +130,17 @@ async def verified(system: SmallSystem) -> set[str]:
     return {difference.kind for difference in report.differences}
 
 
+def counting(system: SmallSystem) -> list[e.Event]:
+    """The events of an order, in the records that are not void."""
+    void = void_records(system.settings.postgres)
+    records = [
+        record
+        for record in KafkaReader(system.settings.kafka).records([ORDERS_EVENTS])
+        if record.offset() not in void.get((ORDERS_EVENTS, record.partition()), ())
+    ]
+    return [CODEC.decode(record.value()) for record in records if record.key() == KEPT.encode()]
+
+
 async def test_a_topic_that_is_as_the_store_says_shows_nothing(system: SmallSystem) -> None:
     plant(system, whole())
     report = audit_of(system).look()
@@ -150,6 +162,7 @@ async def test_a_planted_wrong_is_found_and_its_repair_leaves_nothing_for_verify
         mended = await asyncio.to_thread(audit_of(system).repair)
     assert (mended.clean, mended.findings) == (True, [])
     assert await verified(system) == set()
+    assert await asyncio.to_thread(counting, system) == list(stored_events(KEPT))
 
 
 async def test_the_command_prints_what_it_finds_and_ends_with_one(

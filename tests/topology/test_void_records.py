@@ -1,0 +1,51 @@
+"""Records that a repair has made good are passed by when a view is built again: it is as if they had never been."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from app.config import Settings
+from app.domain.events import Event, ItemAdded, OrderConfirmed, OrderCreated
+from app.serde.codec import event_codec
+from app.serde.lock import committed_registry
+from app.serde.topics import ORDERS_EVENTS
+from app.streaming.driver import Driver
+from app.streaming.names import dlq_topic
+from app.streaming.record import Output, Record, RecordBatch
+from tests.unit.order_events import ORDER_ID, event
+from topologies import order_views
+
+CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
+ORDER: list[Event] = [event(OrderCreated, 1), event(ItemAdded, 2), event(OrderConfirmed, 3)]
+OTHER = event(ItemAdded, 2, item=event(OrderCreated, 1).items[0])
+CREATED, ITEM, CONFIRMED = (CODEC.encode(each) for each in ORDER)
+
+
+def built(values: Sequence[bytes], void: frozenset[int]) -> tuple[dict[bytes, Any], int]:
+    """The rows of the view, and how many letters it has made."""
+    views = order_views.build(Settings(), committed_registry())
+    views.void = {(ORDERS_EVENTS, 0): void}
+    with Driver([views]) as driver:
+        for value in values:
+            driver.pipe(Output(ORDERS_EVENTS, ORDER_ID.encode(), value))
+        driver.run()
+        return driver.rows(views.name, "order_summaries"), len(driver.records(dlq_topic(views.group)))
+
+
+@pytest.mark.parametrize("wrong", [CODEC.encode(OTHER), b"garbage"], ids=["another event", "no event"])
+def test_a_view_that_is_built_again_takes_the_repaired_records_alone(wrong: bytes) -> None:
+    repaired = [CREATED, wrong, CONFIRMED, ITEM, CONFIRMED]
+    expected = built([CREATED, ITEM, CONFIRMED], frozenset())
+    assert built(repaired, frozenset({1, 2})) == expected
+    assert built(repaired, frozenset()) != expected
+
+
+@pytest.mark.parametrize("offsets", [{10, 13}, {11}, {9, 14, 15}, {10, 11, 12, 13}])
+def test_a_batch_without_some_records_keeps_its_bounds_and_the_others(offsets: set[int]) -> None:
+    records = [Record("t", 0, offset, 0, b"%d" % offset, b"v%d" % offset, ()) for offset in (10, 11, 13)]
+    batch = RecordBatch.of("t", 0, 10, 15, records).without(frozenset(offsets))
+    left = [record for record in records if record.offset not in offsets]
+    assert (batch.begin, batch.end) == (10, 15)
+    assert [batch.record(index) for index in range(len(batch))] == left
+    assert (batch.keys, batch.values) == ([r.key for r in left], [r.value for r in left])
