@@ -48,7 +48,7 @@ bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS) && $(BIN)/python -m bench.write $(ARGS) && $(BIN)/python -m bench.page
 
 # The other parts of docs/performance.md; PARTS="layers fuzz" for some of them.
-PARTS ?= layers memory growth failover blocked hops sagas fuzz
+PARTS ?= layers memory growth failover blocked hops sagas audit fuzz
 figures: $(READY)
 	@set -e; for part in $(PARTS); do $(BIN)/python -m bench.$$part; done; $(BIN)/python -m bench.page
 

@@ -192,7 +192,9 @@ def test_the_page_takes_its_figures_from_results_and_keeps_what_did_not_run(tmp_
 
 def test_the_parts_of_the_page_are_those_that_programs_measure() -> None:
     parts = {found["name"] for found in PART.finditer(PAGE.read_text())}
-    assert parts == {"latest", "write", "layers", "growth", "memory", "failover", "blocked", "hops", "sagas", "fuzz"}
+    assert parts == {
+        *("latest", "write", "layers", "growth", "memory", "failover", "blocked", "hops", "sagas", "fuzz", "audit"),
+    }
 
 
 def test_every_ratio_has_its_bar() -> None:
