@@ -136,6 +136,7 @@ def send_all_back(cluster: Cluster) -> None:
 def run(log: Log, directory: Path, name: str, plan: Plan) -> Found:
     began, sent = time.monotonic(), ticks_of(plan)
     faults = Faults(directory / "shared")
+    faults.note_effects()
     with Cluster(log, directory, plan.kind, name, delays_ms=DELAYS_MS, parked_most=PARKED_MOST) as cluster:
         workers = [cluster.start(worker) for worker in WORKERS]
         cluster.ready(*workers)

@@ -111,9 +111,9 @@ class KeyedCounts:
 
 
 class Faults:
-    """Makes a tick fail as it says, and notes attempts and effects in files that outlive the process.
+    """Makes a tick fail as it says, and notes attempts in files that outlive the process.
 
-    Once the file `fixed` is there, no tick fails permanently.
+    Once the file `fixed` is there, no tick fails permanently. Effects are noted from `note_effects` on.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -130,8 +130,13 @@ class Faults:
             self.note(tick)
             if len(self.times(tick.key, tick.number)) <= tick.fails:
                 raise TransientError(f"{tick.key} fails as told")
-        with self._effects.open("a") as file:
-            file.write(f"{tick.key} {tick.number}\n")
+        if self._effects.exists():
+            with self._effects.open("a") as file:
+                file.write(f"{tick.key} {tick.number}\n")
+
+    def note_effects(self) -> None:
+        """In every process, from here on."""
+        self._effects.touch()
 
     def effects(self) -> list[tuple[str, int]]:
         """(key, number) of each tick that did not fail, in the order in which that was."""
