@@ -13,6 +13,7 @@ from app.streaming.record import RECORD_LIMIT
 from app.streaming.topology import Kind, TopicSpec
 
 REQUEST_S = 30.0
+LEADERS_S = 60.0  # a broker that makes a hundred topics on a busy machine takes its time
 LOOK_S = 10.0
 AGAIN_S = 0.05
 HEADER_ROOM = 64 * 1024  # what a retry or a dead letter adds to the record that it carries
@@ -72,7 +73,7 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
 
 def _wait_for_leaders(bootstrap: str, created: list[TopicPartition]) -> None:
     """A topic is created before its leaders know of it: until then whoever uses it is refused."""
-    until = time.monotonic() + REQUEST_S
+    until = time.monotonic() + LEADERS_S
     while created:
         # a new client each time: one that was told of no such topic remembers that for half a minute
         admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
