@@ -74,10 +74,11 @@ def _topics(kafka: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _tables(dsn: str) -> Iterator[tuple[str, bytes]]:
-    """All rows, out of what PostgreSQL compresses."""
+    """All rows, out of what PostgreSQL compresses; those of partitions stand in their table too."""
     with psycopg.connect(dsn) as connection:
-        asked = "select table_schema, table_name from information_schema.tables where table_schema !~ '^pg_'"
-        for schema, table in connection.execute(asked).fetchall():
+        kinds = "c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ '^(pg_|information_schema)'"
+        asked = f"select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = relnamespace where {kinds}"
+        for schema, table in connection.execute(asked.encode()).fetchall():
             statement = sql.SQL("copy (select * from {}) to stdout (format binary)")
             with connection.cursor().copy(statement.format(sql.Identifier(schema, table))) as rows:
                 yield f"{schema}.{table}", b"".join(bytes(row) for row in rows)

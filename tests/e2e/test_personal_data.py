@@ -109,6 +109,6 @@ def test_name_and_address_stand_nowhere_in_plain_and_are_unreadable_once_erased(
     places = places_of(system, (CUSTOMER, *WORDS), tmp_path)
     # what is not sealed is found where orders are kept
     found = places.pop(CUSTOMER)
-    assert {"orders.events", "public.events", "public.outbox"} <= found
+    assert {"orders.events", "public.events"} <= found
     assert any(place.startswith("rows of order-views-") for place in found), found
     assert not any(places.values()), places
