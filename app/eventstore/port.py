@@ -25,6 +25,10 @@ class AppendFailedError(PermanentError):
     """The store will never take these events; the message says what is wrong with them."""
 
 
+class UnreadableEventError(PermanentError):
+    """What is stored is no event; the message says which one, and what to do."""
+
+
 class CommandReusedError(RefusedError):
     """The command id belongs to another command (other content, or another order). Send this one under its own id."""
 
@@ -70,14 +74,18 @@ class EventStore(Protocol):
         ...
 
     async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
-        """The events of the order from that version on, in order; none for an order that does not exist."""
+        """The events of the order from that version on, in order; none for an order that does not exist.
+
+        Raises `UnreadableEventError`.
+        """
         ...
 
     async def read_all(self, after: str = START, limit: int = PAGE) -> list[Recorded]:
         """The next events of all orders, those of each by version: read on after the last position, page by page, and
         each is given once. An event that may still be preceded by one of an append in progress waits for that.
 
-        Raises `NoPositionError`.
+        Raises `NoPositionError`, and `UnreadableEventError` when it is the next one that cannot be read: its position
+        is in the message, to go on behind it.
         """
         ...
 

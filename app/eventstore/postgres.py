@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 
 from app.domain.events import Event
+from app.errors import PoisonError
 from app.eventstore.all_events import READ_ALL, place, position
 from app.eventstore.batch import Command, event_row, failure
 from app.eventstore.group_commit import GroupCommit
@@ -18,9 +19,9 @@ from app.eventstore.outbox import NOTIFY
 from app.eventstore.port import PAGE, START, Appended, Recorded, Snapshot, StoreUnavailableError
 from app.eventstore.session import Rows, Session
 from app.eventstore.snapshots import READ_LATEST, SnapshotWriter, latest
-from app.eventstore.streams import check_append, command_reused, stream_of
+from app.eventstore.streams import check_append, command_reused, stream_of, unreadable
 
-READ = "select payload from events where order_id = %b and version >= %b order by version"
+READ = "select version, payload from events where order_id = %b and version >= %b order by version"
 RECORDED = "select order_id, version, fingerprint from idempotency where command_id = %b"
 # a notification of the relay inside an append would make the commits wait for each other
 NOTIFY_PAUSE_S = 0.001
@@ -67,17 +68,25 @@ class PostgresEventStore:
     async def read(self, order_id: str, from_version: int = 1) -> list[Event]:
         stream = stream_of(order_id)
         rows = await self._query(READ, stream, from_version) if stream else []
-        return [self._codec.decode(payload) for (payload,) in rows]
+        return self._decoded(order_id, rows)
 
     async def read_all(self, after: str = START, limit: int = PAGE) -> list[Recorded]:
         rows = await self._query(READ_ALL, *place(after), limit)
-        return [Recorded(position(*where), self._codec.decode(payload)) for *where, payload in rows]
+        found: list[Recorded] = []
+        for *where, payload in rows:
+            try:
+                found.append(Recorded(position(*where), self._codec.decode(payload)))
+            except PoisonError as error:
+                if found:
+                    break
+                raise unreadable(f"the event at position {position(*where)}", error) from error
+        return found
 
     async def read_latest(self, order_id: str, schema: str) -> tuple[Snapshot | None, list[Event]]:
         stream = stream_of(order_id)
         rows = await self._query(READ_LATEST, stream, schema, stream) if stream else []
-        snapshot, payloads = latest(rows, schema)
-        return snapshot, [self._codec.decode(payload) for payload in payloads]
+        snapshot, events = latest(rows, schema)
+        return snapshot, self._decoded(order_id, events)
 
     def keep(self, order_id: str, snapshot: Snapshot) -> None:
         stream = stream_of(order_id)
@@ -90,6 +99,19 @@ class PostgresEventStore:
                 raise command_reused(command_id)
             return Appended(version, replayed=True)
         return None
+
+    def _decoded(self, order_id: str, rows: Rows) -> list[Event]:
+        """The events of rows that begin with version and payload."""
+        decode = self._codec.decode
+        try:
+            return [decode(row[1]) for row in rows]
+        except PoisonError:
+            for version, payload, *_ in rows:
+                try:
+                    decode(payload)
+                except PoisonError as error:
+                    raise unreadable(f"version {version} of order {order_id}", error) from error
+            raise
 
     async def _query(self, statement: str, *parameters: object) -> Rows:
         try:

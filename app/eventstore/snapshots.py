@@ -27,12 +27,12 @@ where kept.schema <> excluded.schema or kept.version < excluded.version
 MAX_WAITING = 100
 
 
-def latest(rows: Rows, schema: str) -> tuple[Snapshot | None, list[bytes]]:
-    """The snapshot among the rows of `READ_LATEST`, and the payloads of the events."""
+def latest(rows: Rows, schema: str) -> tuple[Snapshot | None, Rows]:
+    """The snapshot among the rows of `READ_LATEST`, and the rows of the events: version and payload first."""
     if not rows or not rows[0][2]:
-        return None, [payload for _, payload, _ in rows]
+        return None, rows
     version, state, _ = rows[0]
-    return Snapshot(version, schema, state), [payload for _, payload, _ in rows[1:]]
+    return Snapshot(version, schema, state), rows[1:]
 
 
 class SnapshotWriter:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.domain.events import Event
-from app.eventstore.port import AppendFailedError, CommandReusedError, NoPositionError
+from app.errors import PoisonError
+from app.eventstore.port import AppendFailedError, CommandReusedError, NoPositionError, UnreadableEventError
 
 # of PostgreSQL's integer
 MAX_VERSION = 2**31 - 1
@@ -44,3 +45,9 @@ def command_reused(command_id: UUID) -> CommandReusedError:
 
 def no_position(after: str) -> NoPositionError:
     return NoPositionError(f"{after!r} is no position; take one as it was given with an event")
+
+
+def unreadable(which: str, why: PoisonError) -> UnreadableEventError:
+    return UnreadableEventError(
+        f"{which} cannot be read: {why}. `orderflow store audit` lists such events: put back what a backup has of it"
+    )

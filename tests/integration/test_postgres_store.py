@@ -22,6 +22,7 @@ from app.eventstore.port import (
     Snapshot,
     StoreBusyError,
     StoreUnavailableError,
+    UnreadableEventError,
 )
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.codec import event_codec
@@ -127,6 +128,23 @@ async def test_who_reads_all_events_while_they_are_appended_has_each_once(databa
         assert read == await all_events(first, count)
         for order in orders:
             assert [found.event for found in read if found.event.order_id == order] == await first.read(order)
+
+
+async def test_an_event_that_cannot_be_read_is_named_and_can_be_gone_past(
+    store: PostgresEventStore, database: str
+) -> None:
+    order_id = str(uuid4())
+    await store.append(order_id, 0, history(order_id, 1, 4), command_id=uuid4())
+    positions = [recorded.position for recorded in await all_events(store, 4)]
+    with psycopg.connect(database) as connection:
+        connection.execute("update events set payload = '' where version = 3")
+    for reading in (store.read(order_id), store.read_latest(order_id, "form")):
+        with pytest.raises(UnreadableEventError, match=f"version 3 of order {order_id} cannot be read"):
+            await reading
+    assert [recorded.position for recorded in await store.read_all()] == positions[:2]
+    with pytest.raises(UnreadableEventError, match=positions[2]):
+        await store.read_all(positions[1])
+    assert [recorded.event.version for recorded in await store.read_all(positions[2])] == [4]
 
 
 async def test_an_append_within_a_transaction_that_wrote_before_is_refused(database: str) -> None:
