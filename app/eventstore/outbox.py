@@ -105,10 +105,11 @@ class OutboxRow(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Rows that may be published; `held`: behind them are some held back by a transaction in progress."""
+    """Rows that may be published; behind them some are `held` back by a transaction in progress, or `more` may be."""
 
     rows: list[OutboxRow]
     held: bool
+    more: bool
 
 
 def as_rows(_: object) -> Callable[[Sequence[Any]], OutboxRow]:
@@ -125,11 +126,11 @@ class OutboxShard:
         self._shard, self._shards = shard, shards
 
     def read(self, position: Position, limit: int) -> Read:
-        """The next rows, and whether there are more that may not be published yet."""
+        """The next rows, so many at most."""
         parameters = (position.xid, position.xid, position.seq, self._shards, self._shard, limit)
         rows = self._rows.execute(READ, parameters, prepare=True).fetchall()
         held = bool(rows) and not rows[-1].settled
-        return Read([row for row in rows if row.settled] if held else rows, held)
+        return Read([row for row in rows if row.settled] if held else rows, held, len(rows) == limit and not held)
 
     def left_behind(self, mark: Mark, position: Position, limit: int) -> list[OutboxRow]:
         """The next rows of a blocked aggregate that the shard has passed."""

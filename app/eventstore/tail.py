@@ -4,7 +4,7 @@ Each row is in exactly one Kafka transaction that is committed, for its place is
 shard for rows in their turn; for those that were left behind, the mark of their aggregate beside it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from app.eventstore.blocked import BlockedAggregates
@@ -13,8 +13,16 @@ from app.eventstore.publisher import Publisher, RowRefusedError
 from app.observability.metrics import RELAYED
 
 BATCH_ROWS: Final = 5_000
+# what a transaction takes well within its limit of time, and what may lie in memory twice
+BATCH_BYTES: Final = 32_000_000
 # a batch that is refused as a whole is cut into so many parts; a part that is taken doubles the next
 PARTS: Final = 8
+
+
+def next_limit(limit: int, taken: Sequence[OutboxRow]) -> int:
+    """How many rows to ask for after these were taken: twice as many, if they are as large."""
+    size = sum([len(row.payload) for row in taken])
+    return max(1, min(2 * limit, BATCH_ROWS, BATCH_BYTES * len(taken) // max(size, 1)))
 
 
 class Tail:
@@ -25,7 +33,7 @@ class Tail:
     ) -> None:
         self._outbox, self._blocked, self._publisher = outbox, blocked, publisher
         self._published = RELAYED.labels(shard)
-        self._limit = BATCH_ROWS
+        self._limit = BATCH_ROWS // PARTS
         self._ahead: Read | None = None
         self._copied = position
         self.position = position
@@ -36,16 +44,16 @@ class Tail:
             self._release(mark)
         read, self._ahead = self._ahead or self._outbox.read(self.position, self._limit), None
         if read.rows:
-            self._take(read.rows)
+            self._take(read.rows, more=read.more)
         else:
             self._copy()
         return read
 
-    def _take(self, rows: list[OutboxRow]) -> None:
+    def _take(self, rows: list[OutboxRow], *, more: bool) -> None:
         free = [row for row in rows if row.aggregateid not in self._blocked] if self._blocked else rows
         after = Position(rows[-1].xid, rows[-1].seq, self.position.published + len(free))
         try:
-            self._publish(free, after, lambda: self._prepare(after, full=len(rows) == self._limit))
+            self._publish(free, after, lambda: self._prepare(after, more=more))
         except RowRefusedError as error:
             self._ahead = None
             row = error.row or (free[0] if len(free) == 1 else None)
@@ -55,12 +63,12 @@ class Tail:
                 # not the position: what is between that and these rows, the other side of a handover has published
                 self._blocked.block(Mark(row.aggregateid, rows[0].xid, rows[0].seq - 1), str(error))
         else:
-            self._limit = min(self._limit * 2, BATCH_ROWS)
+            self._limit = next_limit(self._limit, rows)
 
-    def _prepare(self, after: Position, *, full: bool) -> None:
+    def _prepare(self, after: Position, *, more: bool) -> None:
         """While Kafka is at it: what is left of the last turn, and what there is for the next."""
         self._copy()
-        if full:
+        if more:
             self._ahead = self._outbox.read(after, self._limit)
 
     def _copy(self) -> None:
@@ -84,7 +92,7 @@ class Tail:
                 continue
             # before the next transaction, which does not say it again
             self._blocked.move(moved)
-            mark, limit = moved, min(limit * PARTS, BATCH_ROWS)
+            mark, limit = moved, next_limit(limit, rows)
         self._blocked.unblock(mark.aggregateid)
 
     def _publish(self, rows: list[OutboxRow], after: Position, meanwhile: Callable[[], None] = lambda: None) -> None:
