@@ -46,8 +46,8 @@ def check(rows: Iterable[OrchestrationRow]) -> None:
 
 def begin(row: OrchestrationRow | None, cause: Event | Timer, now: Micros) -> Step[OrchestrationRow]:
     advance = _advance(row, cause, now)
-    if advance is None:
-        return Step()
+    if advance is None or (isinstance(cause, OrderConfirmed | OrderCancelled) and not advance.transitions):
+        return Step()  # the saga decided it itself: that is not even noted, since nothing follows
     if advance.decision is None:
         return _step(advance, cause, now)
     return Step(call=decision(advance.row, advance.decision, cause, _delivered(advance.row)))

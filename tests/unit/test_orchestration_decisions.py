@@ -10,6 +10,7 @@ from app.domain.events import (
     DeliveryScheduled,
     Event,
     OrderCancelled,
+    OrderConfirmed,
     OrderCreated,
     PaymentFailed,
     PaymentReleased,
@@ -52,6 +53,15 @@ def test_an_order_with_all_it_needs_is_confirmed_at_the_version_it_was_placed_at
 
 def test_a_confirmed_order_is_captured() -> None:
     assert [type(one).__name__ for one in concluded(calls.Decided(2)).events] == ["CapturePayment"]
+
+
+def test_what_the_saga_has_decided_itself_is_no_news() -> None:
+    confirmed = concluded(calls.Decided(2)).row
+    assert orchestration.begin(confirmed, event(OrderConfirmed, 2), NOW) == Step()
+    failed = event(PaymentFailed, 1)
+    call = orchestration.begin(told(CREATED), failed, NOW).call
+    cancelled = orchestration.conclude(told(CREATED), failed, call, calls.Decided(2), NOW).row
+    assert orchestration.begin(cancelled, event(OrderCancelled, 2), NOW) == Step()
 
 
 def test_an_order_that_ended_before_its_confirm_is_undone() -> None:
