@@ -76,6 +76,9 @@ def _field(chance: Random, name: str, item: Item) -> object:
         "items": (item,),
         "item": item,
         "occurred_at": _MOMENT,
+        # nobody's: what is personal would have to be sealed
+        "customer_name": "",
+        "delivery_address": "",
     }
     return named.get(name, 1 if name.endswith(("version", "_minor", "_at")) else "hostile")
 
