@@ -63,9 +63,9 @@ types: $(READY)
 contracts: $(READY)
 	@$(BIN)/lint-imports && $(BIN)/orderflow schemas check
 
-# Every package is a wheel checked against its hash: nothing unpinned comes in. Only our own decoder and intake are
+# Every package is a wheel checked against its hash: nothing unpinned comes in. Only our own decoder and client are
 # compiled, where there is a C compiler.
-$(READY): requirements.lock pyproject.toml $(wildcard app/*/compiled/*.p[yx]* app/*/*/compiled/*.pyx)
+$(READY): requirements.lock pyproject.toml $(wildcard app/*/compiled/*.p[yx]* app/*/*/compiled/*.p[yx]*)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

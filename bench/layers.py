@@ -114,7 +114,7 @@ class Layers:
             taken.during(lambda: [task.take(batch) for batch in batches])  # noqa: B023 - called at once
             snapshot: Snapshot = task.state.snapshot()
             await sent.until(transactions.commit(snapshot))
-            written.during(lambda: store.write(snapshot.stored_rows().items(), {}))  # noqa: B023
+            written.during(lambda: store.write(snapshot.stored_rows(), {}))  # noqa: B023
             task.state.persisted(snapshot)
         transactions.retire()
         store.close()

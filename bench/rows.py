@@ -25,7 +25,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SOON: dict[str, Any] = {"interval_ms": 100, "exactly_once": True}
-FASTAVRO = {"ORDERFLOW_DECODER": "fastavro", "ORDERFLOW_INTAKE": "messages"}
+FASTAVRO = {"ORDERFLOW_DECODER": "fastavro", "ORDERFLOW_CLIENT": "plain"}
 HEAP = {"JDK_JAVA_OPTIONS": "-Xmx1g"}
 LARGE_HEAP = {"JDK_JAVA_OPTIONS": "-Xmx3g"}  # with 1 GiB, Kafka Streams' cache of many keys leaves it nothing but GC
 

@@ -32,7 +32,7 @@ from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.faust.app import App, Membership
 from app.streaming.faust.process import serve
-from app.streaming.kafka.intake import intake_in_use
+from app.streaming.kafka.client import client_in_use
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.status import WorkerStatus
 from app.streaming.kafka.worker import now_us
@@ -54,7 +54,7 @@ def worker(
     """Run until SIGTERM or SIGINT; then what is done is committed, within 10 s."""
     settings = load()
     setup(settings.log_level)
-    log.info("worker.compiled", decoder=decoder_in_use(), intake=intake_in_use())
+    log.info("worker.compiled", decoder=decoder_in_use(), client=client_in_use())
     asyncio.run(_serve(name, settings, start_of(begin)))
 
 

@@ -1,6 +1,6 @@
 """All that one checkpoint of a task makes durable together: rows, outputs, positions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -20,9 +20,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     outputs: list[Output]
     positions: dict[str, int]
 
-    def stored_rows(self) -> dict[bytes, bytes | None]:
+    def stored_rows(self) -> Iterator[tuple[bytes, bytes | None]]:
         """The rows under their keys in the store."""
-        return {table.spec.prefix + key: data for table, rows in self.rows for key, data in rows.items()}
+        for table, rows in self.rows:
+            prefix = table.spec.prefix
+            for key, data in rows.items():
+                yield prefix + key, data
 
     def is_progress(self) -> bool:
         return bool(self.outputs) or any(rows for _, rows in self.rows)

@@ -39,7 +39,7 @@ class Durable:
 
     def commit(self, snapshot: Snapshot) -> None:
         """As a transaction does: changelog and positions together."""
-        self._changelog += snapshot.stored_rows().items()
+        self._changelog += snapshot.stored_rows()
         self.positions = self.positions | snapshot.positions
 
     def restore(self) -> None:

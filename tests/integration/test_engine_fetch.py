@@ -1,4 +1,4 @@
-"""The fetch of a worker, by each intake: what it gives is what stands in the topic, from where it was told to go on."""
+"""What goes to and from each client: records as they stand in their topic, from where it was told to; rows by key."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
@@ -6,9 +6,10 @@ from typing import TypeAlias
 import pytest
 from confluent_kafka import KafkaError, Producer
 
+from app.streaming.kafka.client import AVAILABLE, VARIABLE, rows_sender
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.fetch import Fetcher
-from app.streaming.kafka.intake import AVAILABLE, VARIABLE
+from app.streaming.kafka.log import read_topic
 from app.streaming.record import Headers, Record, RecordBatch
 from tests.conftest import MakeTopics
 
@@ -121,3 +122,16 @@ async def test_a_batch_may_be_held_while_the_fetch_is_closed(topic: Topic) -> No
     await topic.fetcher.close()
     topic.fetcher = Fetcher(Clients(topic.kafka, topic.name).fetcher())
     assert sum(len(batch) for batch in batches) == RECORDS
+
+
+async def test_rows_are_sent_by_their_keys_to_one_partition(topic: Topic, make_topics: MakeTopics) -> None:
+    changelog, producer = f"{topic.name}-changelog", Clients(topic.kafka, topic.name).producer(topic.name)
+    make_topics(changelog, partitions=2)
+    rows = [(b"one", b"1"), (b"deleted", None), (b"empty", b""), (b"one", b"2")]
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    assert not rows_sender()(producer, changelog, 1, rows)
+    producer.commit_transaction(30)
+    producer.close()
+    found = [(record.partition, record.key, record.value) for record in read_topic(topic.kafka, changelog)]
+    assert found == [(1, key, row) for key, row in rows]

@@ -41,7 +41,7 @@ def task_on(store: MemoryStore, positions: dict[str, int], *, goes_on: bool) -> 
 
 def commit(task: Task, store: MemoryStore) -> dict[str, int]:
     snapshot = task.state.snapshot()
-    store.write(snapshot.stored_rows())
+    store.write(dict(snapshot.stored_rows()))
     return snapshot.positions
 
 

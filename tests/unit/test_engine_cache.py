@@ -52,7 +52,7 @@ class Task:
 
     def checkpoint(self) -> None:
         snapshot = self.state.snapshot()
-        self.store.write(snapshot.stored_rows())
+        self.store.write(dict(snapshot.stored_rows()))
         self.state.persisted(snapshot)
         self.state.make_room(LIMIT)
 
@@ -159,7 +159,7 @@ def test_a_table_answers_as_a_dictionary_does(steps: list[tuple[str, int, int]])
             rows.delete(key)
         else:
             snapshot = state.snapshot()
-            store.write(snapshot.stored_rows())
+            store.write(dict(snapshot.stored_rows()))
             state.persisted(snapshot)
             state.make_room(2_000)
             assert state.cached_bytes <= 2_000

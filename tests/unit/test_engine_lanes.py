@@ -11,8 +11,8 @@ from confluent_kafka import TopicPartition
 from app.streaming.brake import Brake, BrakePolicy
 from app.streaming.errors import KeyMismatchError
 from app.streaming.failures import Attempt
+from app.streaming.kafka.client import VARIABLE
 from app.streaming.kafka.fetch import Fetcher
-from app.streaming.kafka.intake import VARIABLE
 from app.streaming.kafka.limited import limited
 from app.streaming.lanes import ADMITTED, Lanes
 from app.streaming.policy import FailurePolicy
@@ -193,7 +193,7 @@ class Fetched:
 
 async def test_what_a_wait_returns_belongs_to_the_positions_from_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """An assignment meanwhile is made after it: else records between the two would be skipped or doubled."""
-    monkeypatch.setenv(VARIABLE, "messages")
+    monkeypatch.setenv(VARIABLE, "plain")
     client = Client()
     fetcher = Fetcher(client)
     fetcher.assign(0, {"in": 7})

@@ -6,13 +6,17 @@ nothing happened.
 """
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from app.streaming.kafka.client import rows_sender
 from app.streaming.kafka.limited import let_go, limited
+from app.streaming.kafka.messages import StoredRows
+from app.streaming.record import Output
 from app.streaming.state import Snapshot
 
 SLICE = 2000
@@ -22,6 +26,7 @@ HANGS_S = 2.0  # a client that is that far past its own limit does not come back
 OFFSETS_S = 20.0  # a coordinator that moves is back sooner; less than the timeout of the transaction
 UNKNOWN_S = 120.0
 AGAIN_S = 0.1
+FULL_S = 0.05  # the client's queue is full: until some of it is sent
 
 
 class Transactions:
@@ -33,7 +38,7 @@ class Transactions:
     def __init__(
         self, producer: Producer, offsets: Consumer, partition: int, metadata: str, leaving: asyncio.Event | None = None
     ) -> None:
-        self._held = [producer]
+        self._held, self._send_rows = [producer], rows_sender()
         self._offsets, self._partition, self._metadata = offsets, partition, metadata
         self._leaving = leaving or asyncio.Event()
 
@@ -61,25 +66,18 @@ class Transactions:
         await self._finish(positions)
 
     async def _produce(self, snapshot: Snapshot) -> None:
-        count = 0
-        for output in snapshot.outputs:
-            self._send(
-                output.topic,
-                output.value,
-                output.key,
-                output.partition,
-                timestamp=output.timestamp_ms,
-                headers=list(output.headers),
-            )
-            count += 1
-            if count % SLICE == 0:  # the loop's other work goes on meanwhile
+        """In slices: the loop's other work goes on meanwhile."""
+        for count, output in enumerate(snapshot.outputs, 1):
+            with self._told_if_fatal():
+                self._send(output)
+            if count % SLICE == 0:
                 await asyncio.sleep(0)
-        for table, rows in snapshot.rows:
-            for key, data in rows.items():
-                self._send(table.changelog, data, key, self._partition)
-                count += 1
-                if count % SLICE == 0:
-                    await asyncio.sleep(0)
+        for table, changed in snapshot.rows:
+            rows = list(changed.items())
+            for begin in range(0, len(rows), SLICE):
+                with self._told_if_fatal():
+                    self._send_some(table.changelog, rows[begin : begin + SLICE])
+                await asyncio.sleep(0)
 
     async def _finish(self, positions: dict[str, int]) -> None:
         if positions:  # timers and parked records may be all there was to handle
@@ -103,18 +101,35 @@ class Transactions:
                 return
             await asyncio.sleep(AGAIN_S)
 
-    def _send(self, topic: str, value: bytes | None, key: bytes | None, partition: int, **more: Any) -> None:
+    def _send(self, output: Output) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, **more)
+                self._producer.produce(
+                    output.topic,
+                    output.value,
+                    output.key,
+                    output.partition,
+                    timestamp=output.timestamp_ms,
+                    headers=list(output.headers),
+                )
             except BufferError:
-                self._producer.poll(0.05)
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError._FATAL:
-                    self._producer.begin_transaction()  # raises what the fatal error was, such as that it is fenced
-                raise
+                self._producer.poll(FULL_S)
             else:
                 return
+
+    def _send_some(self, changelog: str, rows: StoredRows) -> None:
+        while left := self._send_rows(self._producer, changelog, self._partition, rows):
+            self._producer.poll(FULL_S)
+            rows = left
+
+    @contextlib.contextmanager
+    def _told_if_fatal(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError._FATAL:
+                self._producer.begin_transaction()  # raises what the fatal error was, such as that it is fenced
+            raise
 
     def _send_offsets(self, positions: dict[str, int]) -> None:
         offsets = [TopicPartition(t, self._partition, o, self._metadata) for t, o in positions.items()]

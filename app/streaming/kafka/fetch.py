@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from app.streaming.kafka.intake import intake_of
+from app.streaming.kafka.client import intake_of
 from app.streaming.kafka.messages import Taken
 from app.streaming.record import RecordBatch
 

@@ -1,9 +1,10 @@
-"""What a client has fetched, by the messages that it makes: as columns of keys and values, and as records."""
+"""What a client has fetched, as columns of keys and values and as records; what it is to send. By its own messages."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message
+from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 from app.streaming.record import Headers, Record
 
@@ -39,6 +40,23 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
             self.values[first:],
             lambda index: record(first + index),
         )
+
+
+class Intake(Protocol):
+    """Takes from a consumer what it has fetched, in its order within each topic partition."""
+
+    def add(self, topic: str, partition: int) -> None:
+        """Called before the consumer is assigned this place, and now and then while it is: when the client is done with
+        an earlier assignment of it, that is forgotten."""
+        ...
+
+    def take(self, most: int, wait_s: float) -> list[Taken]:
+        """What is there, of `most` messages; waits so long for the first one."""
+        ...
+
+    def close(self) -> None:
+        """Called before the consumer is closed: no record may be asked for any more."""
+        ...
 
 
 class MessageIntake:
@@ -99,3 +117,17 @@ def to_record(message: Message) -> Record:
         message.value(),
         headers,
     )
+
+
+StoredRows: TypeAlias = Sequence[tuple[bytes, bytes | None]]
+SendRows: TypeAlias = Callable[[Producer, str, int, StoredRows], StoredRows]
+
+
+def send_rows(producer: Producer, topic: str, partition: int, rows: StoredRows) -> StoredRows:
+    """Send rows by their keys to one partition. Answers those for which the client has no room now."""
+    for index, (key, row) in enumerate(rows):
+        try:
+            producer.produce(topic, row, key, partition)
+        except BufferError:
+            return rows[index:]
+    return ()

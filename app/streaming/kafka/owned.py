@@ -163,7 +163,7 @@ class OwnedTask:
             CHECKPOINT_SECONDS.labels(group).observe(time.monotonic() - began)
 
     def _persist(self, store: Store, snapshot: Snapshot) -> None:
-        store.write(snapshot.stored_rows().items(), self._ends[1])
+        store.write(snapshot.stored_rows(), self._ends[1])
         self.task.state.persisted(snapshot)
         self.task.state.make_room(self._stores.rows_each)
         self.checkpointed_at = time.monotonic()

@@ -2,8 +2,6 @@ from confluent_kafka import Consumer
 
 from app.streaming.kafka.messages import Taken
 
-KNOWN_SIZE: int
-
 class ColumnIntake:
     def __init__(self, client: Consumer) -> None: ...
     def add(self, topic: str, partition: int) -> None: ...

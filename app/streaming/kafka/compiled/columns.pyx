@@ -1,10 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
-"""Takes messages from librdkafka, below the client that confluent-kafka makes of it.
-
-The functions are librdkafka's public ones, from the library that confluent-kafka has loaded. What is private is one
-thing: that a consumer begins with the pointer to its handle. The size of a consumer tells whether it is one that is
-known; with another, this module cannot be imported, and the client's own messages are taken.
-"""
+"""Takes messages from librdkafka, below the client that confluent-kafka makes of it."""
 
 import weakref
 from functools import partial
@@ -15,38 +10,13 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, cimpl
+from app.streaming.kafka.compiled.library cimport client_t, function, message_t, opened
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from app.streaming.kafka.messages import UNREADABLE_HEADERS, MessageIntake, Taken
 from app.streaming.record import Record
 
-cdef extern from "dlfcn.h" nogil:
-    void* dlopen(const char* path, int flags)
-    void* dlsym(void* library, const char* name)
-    int RTLD_LAZY, RTLD_NOLOAD
-
-cdef extern from *:
-    """
-    #include <stdint.h>
-    typedef struct {  /* rd_kafka_message_t of rdkafka.h */
-        int err; void* rkt; int32_t partition; void* payload; size_t len; void* key; size_t key_len; int64_t offset;
-        void* opaque;
-    } message_t;
-    typedef struct { PyObject_HEAD void* rk; } client_t;
-    """
-    ctypedef struct message_t:
-        int err
-        void* rkt
-        int32_t partition
-        void* payload
-        size_t len
-        void* key
-        size_t key_len
-        int64_t offset
-    ctypedef struct client_t:
-        void* rk
-
-KNOWN_SIZE = 176  # of a consumer of confluent-kafka 2.16
 cdef enum:
     END = -191  # of a partition
 
@@ -64,21 +34,10 @@ cdef:
     const char* (*error_text)(message_t*) noexcept nogil
 
 
-cdef void* function(void* library, str name) except NULL:
-    cdef void* found = dlsym(library, name.encode())
-    if found == NULL:
-        raise ImportError(f"the client's library has no {name}")
-    return found
-
-
 cdef int load() except -1:
     global queue_new, queue_of_partition, queue_forward, queue_destroy, consume, message_destroy
     global topic_name, timestamp, headers_of, header_at, error_text
-    if Consumer.__basicsize__ != KNOWN_SIZE:
-        raise ImportError("a client of this version is not known here")
-    cdef void* library = dlopen(cimpl.__file__.encode(), RTLD_LAZY | RTLD_NOLOAD)
-    if library == NULL:
-        raise ImportError("the client's library is not where it was loaded from")
+    cdef void* library = opened(Consumer)
     queue_new = <void* (*)(void*) noexcept nogil>function(library, "rd_kafka_queue_new")
     queue_of_partition = <void* (*)(void*, const char*, int32_t) noexcept nogil>function(
         library, "rd_kafka_queue_get_partition")
