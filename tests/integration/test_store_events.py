@@ -53,8 +53,5 @@ def test_who_goes_on_behind_a_position_has_the_rest(appended: list[dict[str, Any
     assert printed("--limit", "4") == lines[:4]
     assert printed("--after", lines[3].split()[0]) == lines[4:]
     assert printed("--after", lines[3].split()[0], "--limit", "2") == lines[4:6]
-
-
-def test_what_is_no_position_is_refused(appended: list[dict[str, Any]]) -> None:
     refused = CliRunner().invoke(store.cli, ["events", "--after", "yesterday"])
     assert isinstance(refused.exception, NoPositionError)
