@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from app.errors import SetupError
+from app.errors import OrderflowError
 from bench import reporting
 from bench.write import appending, capturing, reading, relaying
 from bench.write.servers import Servers, peer, servers
@@ -65,7 +65,7 @@ class Session:
         )
 
     def capture(self) -> None:
-        """Left out, in words, where Connect or Debezium cannot be had."""
+        """Left out, in words, where Connect or Debezium cannot be had, or does not do it."""
         kafka = self._on.kafka
         try:
             self._beside(
@@ -75,7 +75,7 @@ class Session:
                 lambda: capturing.debezium(self._on.migrated(), kafka, self._sizes.captured),
                 peer_name="Debezium",
             )
-        except SetupError as error:
+        except OrderflowError as error:
             self._add(
                 what="rows published/s", orderflow="", peer="left out", beside=f"Debezium: {error}", ratio="", wanted=""
             )

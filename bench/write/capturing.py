@@ -1,5 +1,6 @@
 """Debezium over the same full outbox: set up, and handed over to, as the product does it; in a worker of Connect."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from app.cdc import database
 from app.cdc.capture import Capture
+from app.cdc.connect import ConnectUnavailableError
 from app.cdc.handover import Handover
 from app.config import Settings
 from app.errors import SetupError
@@ -17,6 +19,7 @@ from bench.running import LIMIT_S, PARTITIONS
 from bench.write import relaying
 from bench.write.servers import connect
 
+ATTEMPTS = 3
 INSERTED = "select pg_current_wal_insert_lsn()::text"
 
 
@@ -48,13 +51,22 @@ def _capturing(settings: Settings) -> Iterator[tuple[psycopg.Connection, str]]:
     """Debezium publishes the outbox while it is entered; a connection, and the name of the slot."""
     with database.connected(settings.postgres) as connection:
         capture = Capture(settings, connection)
-        capture.set_up()
+        _set_up(capture)
         Handover(connection, capture, LIMIT_S, lambda _: None).to_cdc()
         try:
             yield connection, capture.name
         finally:
             capture.stop()
+            capture.connect.delete()
             database.drop_slot(connection, capture.name)
+
+
+def _set_up(capture: Capture) -> None:
+    """A worker that has just started loads its classes at the first request, and may not answer in time."""
+    for _ in range(ATTEMPTS):
+        with contextlib.suppress(ConnectUnavailableError):
+            return capture.set_up()
+    return capture.set_up()
 
 
 @contextmanager
