@@ -81,13 +81,22 @@ class Session:
             )
 
     def rehydrate(self) -> None:
+        from_snapshots: list[float] = []
+
+        def ours() -> float:
+            from_all_s, from_snapshot_s = reading.measured(self._on.migrated(), STREAM)
+            from_snapshots.append(1 / from_snapshot_s)
+            return 1 / from_all_s
+
         self._beside(
             "rehydrate",
-            f"orders of {STREAM:,} events read/s",
-            lambda: 1 / reading.measured(self._on.migrated(), STREAM),
+            f"orders of {STREAM:,} events read/s, from all of them",
+            ours,
             lambda: 1 / float(peer(self._on.empty(), "rehydrate", STREAM)["seconds"]),
             peer_name="pyeventsourcing",
         )
+        figure = f"{statistics.median(from_snapshots):,.1f}"
+        self._add(what="the same from their snapshots", orderflow=figure, peer="", beside="", ratio="", wanted="")
 
     def _beside(
         self, name: str, what: str, ours: Callable[[], float], theirs: Callable[[], float], *, peer_name: str
