@@ -21,12 +21,12 @@ class Parking:
     def __init__(self, blocked: TaskTable[Blocked], parked: TaskTable[Parked]) -> None:
         self._blocked, self._parked = blocked, parked
         self.blocked: dict[bytes, Blocked] = {}
-        self.draining: set[bytes] = set()
+        self.draining: dict[bytes, None] = {}  # in the order in which they began, so that a simulation can be repeated
 
     def open(self, rows: Iterator[tuple[bytes, Blocked]]) -> None:
         """Start from the committed rows."""
         self.blocked = dict(rows)
-        self.draining = {key for key, state in self.blocked.items() if state.is_draining}
+        self.draining = {key: None for key, state in self.blocked.items() if state.is_draining}
 
     def block(self, key: bytes, record: Record, attempt: int, *, dead: bool = False, redrives: int = 0) -> None:
         """The record failed: it is the key's head now, whatever waits stays behind it."""
@@ -83,7 +83,7 @@ class Parking:
         if state.first == state.next:
             self._blocked.delete(key)
             del self.blocked[key]
-            self.draining.discard(key)
+            self.draining.pop(key, None)
         else:
             self._set(key, msgspec.structs.replace(state, head=None))
 
@@ -145,9 +145,9 @@ class Parking:
         self.blocked[key] = state
         self._blocked.put(key, state)
         if state.is_draining:
-            self.draining.add(key)
+            self.draining[key] = None
         else:
-            self.draining.discard(key)
+            self.draining.pop(key, None)
 
 
 _MARK = Parked("", 0, 0, 0, None, ())
