@@ -129,8 +129,8 @@ cdef class ColumnIntake:
     cdef void* queue
 
     def __cinit__(self, client not None):
-        if type(client) is not Consumer:
-            raise TypeError("a consumer of another type has another layout")
+        if not isinstance(client, Consumer):
+            raise TypeError("it is no consumer of the client")
         self.client, self.others, self.blocks = client, MessageIntake(client), weakref.WeakSet()
         self.queue = queue_new((<client_t*><PyObject*>client).rk)
 

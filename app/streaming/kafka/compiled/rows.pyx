@@ -34,8 +34,8 @@ load()
 
 
 def send_rows(producer not None, str topic not None, int32_t partition, rows):
-    if type(producer) is not Producer:
-        raise TypeError("a producer of another type has another layout")
+    if not isinstance(producer, Producer):
+        raise TypeError("it is no producer of the client")
     cdef list sent = list(rows)
     cdef int count = <int>len(sent), i
     cdef message_t* messages = <message_t*>calloc(max(count, 1), sizeof(message_t))
