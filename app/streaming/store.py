@@ -1,6 +1,7 @@
 """The RocksDB of one task: committed rows of all its tables, and how far each changelog is in them."""
 
 import contextlib
+import gc
 import os
 import shutil
 import time
@@ -15,7 +16,9 @@ from app.streaming.memory import StateMemory
 
 POSITIONS = b"\0positions"
 
-IN_USE = ("While lock file", "lock hold by current process")
+HELD_HERE = "lock hold by current process"
+LET_GO_S = 2.0
+IN_USE = ("While lock file", HELD_HERE)
 FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 OUTSIDE = ("Permission denied", "Read-only file system", "Too many open files", "Cannot allocate memory")
 
@@ -47,13 +50,25 @@ class Store:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.is_open = True
         try:
-            self._db = Rdict(str(self.path), self._memory.options())
+            self._db = self._opened()
             data = self._db.get(POSITIONS)
             self.is_new = data is None
             self.positions = msgspec.msgpack.decode(data, type=Positions) if data else Positions({}, time.time())
         except Exception:
             self.close()
             raise
+
+    def _opened(self) -> Rdict:
+        """What reads a store that has failed, such as a scan, holds its files for a moment after it was closed."""
+        until = time.monotonic() + LET_GO_S
+        while True:
+            try:
+                return Rdict(str(self.path), self._memory.options())
+            except Exception as error:  # all that rocksdict raises
+                if HELD_HERE not in str(error) or time.monotonic() > until:
+                    raise
+            gc.collect()
+            time.sleep(0.05)
 
     def get(self, key: bytes) -> bytes | None:
         with self._disk():

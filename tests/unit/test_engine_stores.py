@@ -100,6 +100,16 @@ def test_a_store_is_open_in_one_place_at_a_time(tmp_path: Path) -> None:
     assert stores.rows_each == (16 << 20) // 2
 
 
+def test_a_store_that_a_lost_scan_still_holds_is_opened_again(stores: Stores) -> None:
+    store = written(stores)
+    lost: list[object] = [store.scan(min(ROWS)[:1])]
+    next(lost[0])  # type: ignore[call-overload]
+    lost.append(lost)
+    del lost
+    store.close()
+    assert stores.open(NAME).get(min(ROWS)) == ROWS[min(ROWS)]
+
+
 def test_a_store_that_cannot_be_read_is_set_aside_and_begun_anew(stores: Stores, tmp_path: Path) -> None:
     """What was found stays to be looked at, beside it, and no more than a few of them."""
     for _ in range(KEPT_ASIDE + 2):
