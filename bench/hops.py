@@ -7,21 +7,18 @@ committed: API, event store, relay, payments, inventory, shipping, fulfilment, e
 import argparse
 import asyncio
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Message
 
-from app.cli.demoing.system import System
 from app.cli.produce import receive_needed
 from app.cli.producing.generator import generate, mix_of
 from app.cli.producing.orders import PlannedOrder, needed_stock
 from app.cli.producing.placing import place_orders
-from app.config import Settings, load
+from app.config import Settings
 from app.domain.events import OrderConfirmed
 from app.observability.log import setup
 from app.serde.codec import event_codec
@@ -29,6 +26,7 @@ from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from bench import reporting
 from bench.latency import Seen, at_the_end, percentiles, read
+from bench.whole import whole_system
 
 RATES = (50, 200, 500)
 AT_ONCE = 128
@@ -74,13 +72,8 @@ def _confirms() -> Any:
 
 
 async def _all(rates: list[int], seconds: float) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="orderflow-bench-", ignore_cleanup_errors=True) as directory:
-        system = System(Path(directory), load(), 1, lambda text: None)
-        try:
-            await system.start(keep=False)
-            return [await measured(system.settings, rate, seconds) for rate in rates]
-        finally:
-            await system.stop()
+    async with whole_system() as system:
+        return [await measured(system.settings, rate, seconds) for rate in rates]
 
 
 def main() -> None:

@@ -8,9 +8,7 @@ to the outcome of the last. Then orders of one kind at a time come in at 70 % of
 import argparse
 import asyncio
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,11 +20,11 @@ from app.cli.produce import receive_needed
 from app.cli.producing.generator import generate, mix_of
 from app.cli.producing.orders import PlannedOrder, needed_stock
 from app.cli.producing.placing import place_orders
-from app.config import load
 from app.observability.log import setup
 from bench import reporting
 from bench.latency import percentiles
 from bench.processes import cpu_s
+from bench.whole import whole_system
 
 SHARE = 0.7
 AT_ONCE = 32
@@ -110,16 +108,11 @@ def beside(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 async def _all(orders: int, seconds: float) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="orderflow-bench-", ignore_cleanup_errors=True) as directory:
-        system = System(Path(directory), load(), 1, lambda text: None)
-        try:
-            await system.start(keep=False)
-            await fulfilled(system, "warm-up", planned("warm-up", orders // 4, 0.5), 0)
-            spent = await fulfilled(system, "capacity", planned("capacity", orders, 0.5), 0)
-            capacity = orders / spent.seconds
-            return beside([await measured(system, kind, capacity, seconds) for kind in KINDS])
-        finally:
-            await system.stop()
+    async with whole_system() as system:
+        await fulfilled(system, "warm-up", planned("warm-up", orders // 4, 0.5), 0)
+        spent = await fulfilled(system, "capacity", planned("capacity", orders, 0.5), 0)
+        capacity = orders / spent.seconds
+        return beside([await measured(system, kind, capacity, seconds) for kind in KINDS])
 
 
 def main() -> None:

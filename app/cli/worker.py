@@ -26,7 +26,7 @@ from app.gateways.provider import HttpProvider
 from app.gateways.warehouse import PostgresWarehouse
 from app.observability.log import logger, setup
 from app.people.recipients import StoredRecipients
-from app.serde.codec import event_codec
+from app.serde.codec import EventCodec, event_codec
 from app.serde.decoder import decoder_in_use
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
@@ -82,12 +82,15 @@ def _void(settings: Settings) -> VoidRecords:
         return {}
 
 
+def _orders() -> EventCodec:
+    return event_codec(committed_registry(), ORDERS_EVENTS)
+
+
 @contextlib.asynccontextmanager
 async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | None]:
     """What the topology acts through, open while it runs."""
-    codec = event_codec(committed_registry(), ORDERS_EVENTS)
     if name in {fulfilment.NAME, orchestration.NAME}:
-        async with PostgresEventStore(settings.postgres, codec) as store:
+        async with PostgresEventStore(settings.postgres, _orders()) as store:
             yield Decisions(Commands(store, now_us))
         return
     limit_s = settings.gateway_timeout
@@ -97,7 +100,7 @@ async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | Non
     elif name == inventory.NAME:
         party = PostgresWarehouse(settings.postgres, limit_s)
     elif name == shipping.NAME:
-        party = HttpCarrier(settings.carrier, limit_s, StoredRecipients(settings.postgres, codec))
+        party = HttpCarrier(settings.carrier, limit_s, StoredRecipients(settings.postgres, _orders()))
     elif name == alerts.NAME:
         party = Everywhere(*_receivers(settings))
     else:

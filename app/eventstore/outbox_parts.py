@@ -7,12 +7,13 @@ append; after that nothing is added to the ones before.
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final, LiteralString
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg import sql
 
 from app.eventstore.captured import wait_until_captured
+from app.eventstore.housekeeping import ask, at_work
 from app.eventstore.outbox import Connection
 from app.eventstore.session import conninfo
 from app.observability.log import logger
@@ -26,7 +27,6 @@ TRIES: Final = 20
 PAUSE_S: Final = 0.5
 
 _WORKING: Final = 720_008
-LOCK: LiteralString = "select pg_try_advisory_lock(%s)"
 ALL: LiteralString = """
 select substring(relname from 8)::int as number from pg_inherits join pg_class on pg_class.oid = inhrelid
 where inhparent = 'outbox'::regclass order by number
@@ -67,15 +67,15 @@ class OutboxParts:
 
     def tend(self, stop: threading.Event) -> list[int]:
         """Which partitions were dropped: of rows that are all published, and older than the age."""
-        with psycopg.connect(self._conninfo, autocommit=True) as connection:
-            if not _ask(connection, LOCK, _WORKING):
+        with at_work(self._conninfo, _WORKING) as connection:
+            if connection is None:
                 return []
             self._begin(connection, stop)
             return list(self._drop(connection, stop))
 
     def _begin(self, connection: Connection, stop: threading.Event) -> None:
         newest = _parts(connection)[-1]
-        if _ask(connection, _of(newest, FIRST_IS_OLD), self._keep / PARTS):
+        if ask(connection, _of(newest, FIRST_IS_OLD), self._keep / PARTS):
             newest += 1
             _when_free(connection, _of(newest, BEGIN), stop)
         # also after one that was ended before it could
@@ -83,14 +83,14 @@ class OutboxParts:
         connection.execute(FILL, (first, first))
 
     def _drop(self, connection: Connection, stop: threading.Event) -> Iterator[int]:
-        horizon = _ask(connection, HORIZON)
+        horizon = ask(connection, HORIZON)
         complete = _parts(connection)[:-1]
         if horizon is None or not complete:
             return
         wait_until_captured(connection)
         for part in complete:
-            is_old = _ask(connection, _of(part, LAST_IS_OLD), self._keep, horizon)
-            if is_old is False or _ask(connection, _of(part, UNPUBLISHED)):
+            is_old = ask(connection, _of(part, LAST_IS_OLD), self._keep, horizon)
+            if is_old is False or ask(connection, _of(part, UNPUBLISHED)):
                 continue
             if _when_free(connection, _of(part, DROP), stop):
                 log.info("outbox.dropped", part=part)
@@ -104,12 +104,6 @@ def _parts(connection: Connection) -> list[int]:
 def _of(part: int, statement: LiteralString) -> sql.Composed:
     first, end = sql.Literal(part * RANGE), sql.Literal((part + 1) * RANGE)
     return sql.SQL(statement).format(part=sql.Identifier(f"outbox_{part}"), first=first, end=end)
-
-
-def _ask(connection: Connection, statement: LiteralString | sql.Composed, *parameters: object) -> Any:
-    """The one value; None when there is no row."""
-    (answer,) = connection.execute(statement, parameters).fetchone() or (None,)
-    return answer
 
 
 def _when_free(connection: Connection, statement: sql.Composed, stop: threading.Event) -> bool:

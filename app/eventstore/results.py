@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, LiteralString
 
-import psycopg
-
-from app.eventstore.outbox import Connection
+from app.eventstore.housekeeping import ask, at_work
 from app.eventstore.session import conninfo
 from app.observability.log import logger
 from app.observability.metrics import RESULTS_EXPIRED
@@ -22,7 +20,6 @@ PAUSE_S: Final = 0.05
 
 # the lock of who is at work
 WORKING: Final = 720_007
-LOCK: LiteralString = "select pg_try_advisory_lock(%s)"
 SIZE: LiteralString = "select pg_relation_size('idempotency') / current_setting('block_size')::int"
 # page by page, by where the rows are: an index of their age would cost every append
 EXPIRE: LiteralString = """
@@ -42,12 +39,12 @@ class ResultExpiry:
         self._keep, self._ends = keep, list(ends)
 
     def expire(self, stop: threading.Event) -> int:
-        """Goes through all results once; how many were removed. None when another is at work."""
+        """Goes through all results once; how many were removed. Nothing is when another is at work."""
         removed = 0
-        with psycopg.connect(self._conninfo, autocommit=True) as connection:
-            if not _ask(connection, LOCK, WORKING):
+        with at_work(self._conninfo, WORKING) as connection:
+            if connection is None:
                 return 0
-            for page in range(0, _ask(connection, SIZE), PAGES):
+            for page in range(0, ask(connection, SIZE), PAGES):
                 bounds = f"({page},0)", f"({page + PAGES},0)"
                 count = connection.execute(EXPIRE, (*bounds, self._keep, self._ends)).rowcount
                 RESULTS_EXPIRED.inc(count)
@@ -56,8 +53,3 @@ class ResultExpiry:
                     break
         log.info("results.expired", removed=removed)
         return removed
-
-
-def _ask(connection: Connection, statement: LiteralString, *parameters: object) -> int:
-    (answer,) = connection.execute(statement, parameters).fetchone() or (0,)
-    return int(answer)

@@ -4,7 +4,6 @@ fastavro is the reference. The compiled decoder gives the same events, and leave
 an event, or the error that is raised, never depends on which is in use.
 """
 
-import os
 import struct
 from collections.abc import Callable
 from io import BytesIO
@@ -16,7 +15,7 @@ from fastavro.read import SchemaResolutionError
 
 from app.domain.events import Event
 from app.domain.fields import MAX_ITEMS
-from app.errors import SetupError
+from app.optional import form_in_use
 from app.serde.errors import InvalidEventError, MalformedValueError
 from app.serde.limits import limits_of
 from app.serde.shape import ITEM_BYTES, scan, shape_of
@@ -43,13 +42,7 @@ SCANNED_FROM_BYTES = MAX_ITEMS * ITEM_BYTES
 
 def decoder_in_use() -> DecoderName:
     """The faster one that is there, or the one that `ORDERFLOW_DECODER` asks for; a `SetupError` when it is not."""
-    asked = os.environ.get(VARIABLE) or AVAILABLE[0]
-    for name in AVAILABLE:
-        if name == asked:
-            return name
-    raise SetupError(
-        f"{VARIABLE}={asked}, but there is only {' and '.join(AVAILABLE)}; unset it, or install where a C compiler is"
-    )
+    return form_in_use(VARIABLE, AVAILABLE)
 
 
 def event_decoder(name: DecoderName, writer: Any, reader: Any, event_type: type[Event], start: int) -> Decode:

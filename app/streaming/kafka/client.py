@@ -5,12 +5,11 @@ records are ever looked at but for their key and value; and it has each row that
 compiled part does without.
 """
 
-import os
 from typing import Literal, TypeAlias
 
 from confluent_kafka import Consumer
 
-from app.errors import SetupError
+from app.optional import form_in_use
 from app.streaming.kafka.messages import Intake, MessageIntake, SendRows, send_rows
 
 try:
@@ -28,13 +27,7 @@ VARIABLE = "ORDERFLOW_CLIENT"
 
 def client_in_use() -> ClientName:
     """The faster one that is there, or the one that `ORDERFLOW_CLIENT` asks for; a `SetupError` when it is not."""
-    asked = os.environ.get(VARIABLE) or AVAILABLE[0]
-    for name in AVAILABLE:
-        if name == asked:
-            return name
-    raise SetupError(
-        f"{VARIABLE}={asked}, but there is only {' and '.join(AVAILABLE)}; unset it, or install where a C compiler is"
-    )
+    return form_in_use(VARIABLE, AVAILABLE)
 
 
 def intake_of(consumer: Consumer) -> Intake:
