@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from app.embedded.cluster import KafkaCluster, KafkaNode
+from app.streaming.kafka import moving
 from app.streaming.kafka.messages import to_record
 from app.streaming.letters import Letter, read_letter_topic
 from app.streaming.names import dlq_topic
@@ -70,13 +71,28 @@ def refused(cluster: Cluster, partition: int, name: str) -> list[tuple[int, byte
 
 
 def committed(cluster: Cluster, partition: int) -> int:
-    """What the group has committed of the source; a transaction that is open does not count."""
+    """What the group has committed of the source; a transaction that is open does not count.
+
+    Asked again while the group's coordinator moves, as it may when a broker is lost.
+    """
     asked = cluster.log.consumer(cluster.topology.group, isolation="read_uncommitted")
+    found: list[int] = []
+
+    def answered() -> bool:
+        try:
+            [place] = asked.committed([TopicPartition(cluster.source, partition)], REQUEST_S)
+        except KafkaException as error:
+            if not moving.passes(error):
+                raise
+            return False
+        found.append(max(0, int(place.offset)))
+        return True
+
     try:
-        [place] = asked.committed([TopicPartition(cluster.source, partition)], REQUEST_S)
-        return max(0, int(place.offset))
+        until(answered, REQUEST_S, "the group's coordinator answers")
     finally:
         asked.close()
+    return found[0]
 
 
 def test_nothing_is_committed_past_a_dead_letter_that_cannot_be_delivered(

@@ -146,16 +146,30 @@ def empty(admin: AdminClient, specs: list[TopicSpec], partitions: int) -> None:
 
 def _wrong_settings(admin: AdminClient, specs: list[TopicSpec]) -> dict[TopicSpec, dict[str, str]]:
     """What each topic must be set to and is not; those that are as they must be are left out."""
-    asked = {ConfigResource(ConfigResource.Type.TOPIC, spec.name): spec for spec in specs}
     wrong: dict[TopicSpec, dict[str, str]] = {}
-    for resource, future in admin.describe_configs(list(asked), request_timeout=REQUEST_S).items() if asked else ():
-        spec, found = asked[resource], {name: entry.value for name, entry in future.result(REQUEST_S).items()}
+    for spec, found in _settings(admin, specs).items():
         needed = {name: value for name, value in SETTINGS[spec.kind].items() if not _serves(name, found[name], value)}
         if spec.kind == "events" and int(found["max.message.bytes"]) > RECORD_LIMIT:
             needed["max.message.bytes"] = str(RECORD_LIMIT)  # what a retry topic carries
         if needed:
             wrong[spec] = needed
     return wrong
+
+
+def _settings(admin: AdminClient, specs: list[TopicSpec]) -> dict[TopicSpec, dict[str, str]]:
+    """Of topics that there are. Asked again for a while, since a broker may learn later than others of a new one."""
+    asked = {ConfigResource(ConfigResource.Type.TOPIC, spec.name): spec for spec in specs}
+    until = time.monotonic() + REQUEST_S
+    while True:
+        answers = admin.describe_configs(list(asked), request_timeout=REQUEST_S) if asked else {}
+        try:
+            found = {asked[topic]: future.result(REQUEST_S) for topic, future in answers.items()}
+        except KafkaException as error:
+            if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART" or time.monotonic() > until:
+                raise
+            time.sleep(AGAIN_S)
+        else:
+            return {spec: {name: entry.value for name, entry in entries.items()} for spec, entries in found.items()}
 
 
 def _serves(name: str, found: str, value: str) -> bool:
