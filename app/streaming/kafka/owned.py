@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from contextlib import AbstractAsyncContextManager
 
 from confluent_kafka import KafkaException
 
@@ -121,8 +122,8 @@ class OwnedTask:
             self._transactions.retire()
             self._transactions = None
 
-    async def checkpoint(self, turn: asyncio.Semaphore, *, last: bool = False) -> None:
-        """One checkpoint; raises when the task must be reset. After the last one nothing more is begun."""
+    async def checkpoint(self, turn: AbstractAsyncContextManager[None], *, last: bool = False) -> None:
+        """One checkpoint, in its turn; raises when the task must be reset. After the last one nothing more is begun."""
         task, transactions, store, epoch = self.task, self._transactions, self.store, self.task.epoch
         if transactions is None or store is None:
             raise RestoreStoppedError

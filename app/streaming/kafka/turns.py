@@ -139,8 +139,10 @@ class Turns:
         return since >= (self._interval_s if self.catching_up else SOONEST_S)
 
     async def _checkpoint(self, owned: OwnedTask) -> None:
+        # side by side they would only share the machine while all of it is needed to catch up
+        turn = self._turn if self.catching_up else contextlib.nullcontext()
         try:
-            await owned.checkpoint(self._turn)
+            await owned.checkpoint(turn)
         except (KafkaException, TransientError, TimeoutError, OSError) as error:
             await self._back(owned, error)
 
