@@ -76,19 +76,23 @@ async def test_a_checkpoint_that_moves_no_offset_sends_none() -> None:
     assert producer.calls == ["begin", "commit"]
 
 
-@pytest.mark.parametrize(("unhurried", "after_s"), [(False, turns.SOONEST_S), (True, turns.UNHURRIED_S)])
-def test_a_checkpoint_that_nobody_waits_for_comes_later(
-    monkeypatch: pytest.MonkeyPatch, unhurried: bool, after_s: float
+@pytest.mark.parametrize("records_come", [True, False])
+@pytest.mark.parametrize(("unhurried", "effects"), [(False, True), (True, True), (False, False)])
+def test_a_checkpoint_that_nobody_waits_for_comes_when_no_more_records_do(
+    monkeypatch: pytest.MonkeyPatch, unhurried: bool, effects: bool, records_come: bool
 ) -> None:
     def is_due(since_s: float) -> bool:
         monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=lambda: since_s))
+        one.taken_at = since_s if records_come else 0.0
         return carrying._is_due(one)
 
     nobody: Any = SimpleNamespace()
     carrying = turns.Turns({}, nobody, 0.1, nobody)
-    state = SimpleNamespace(has_effects=lambda: True)
-    task = SimpleNamespace(state=state, topology=SimpleNamespace(unhurried=unhurried))
+    state = SimpleNamespace(has_effects=lambda: effects)
+    task = SimpleNamespace(state=state, topology=SimpleNamespace(unhurried=unhurried), is_dirty=lambda: True)
     one: Any = SimpleNamespace(task=task, checkpointed_at=0.0, is_over=lambda _: False)
+    nobody_waits = turns.UNHURRIED_S if records_come else turns.QUIET_S
+    after_s = turns.SOONEST_S if effects and not unhurried else nobody_waits
     assert (is_due(0.9 * after_s), is_due(after_s)) == (False, True)
 
 

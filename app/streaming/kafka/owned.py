@@ -46,7 +46,7 @@ class OwnedTask:
         self._told_at = 0.0
         self.idle = asyncio.Event()
         self.idle.set()
-        self.checkpointed_at = 0.0
+        self.checkpointed_at = self.taken_at = 0.0
         self._commits_since: float | None = None
         self.failures = 0
         self.trouble: Exception | None = None

@@ -19,7 +19,8 @@ log = logger(__name__)
 TURN_S = 0.02
 IDLE_TURN_S = 0.1  # when nothing is under way; a batch that comes ends it at once
 SOONEST_S = 0.025  # between two checkpoints of a task
-UNHURRIED_S = 0.5  # where it has nothing but positions, or nobody waits for it
+QUIET_S = 0.3  # without records: then also what nobody waits for, positions alone above all, is due
+UNHURRIED_S = 2.0  # for that, while records come: a checkpoint costs the brokers much more than a record does
 BACKLOG_HIGH, BACKLOG_LOW = 4000, 1000
 WRITE_OVER, HOLD_OVER = 0.25, 0.5  # of the memory that the rows of a task may take
 
@@ -129,13 +130,15 @@ class Turns:
                 self._fetcher.hold(topic, task.partition, hold=is_over or count > high)
 
     def _is_due(self, owned: OwnedTask) -> bool:
-        since = time.monotonic() - owned.checkpointed_at
-        if not owned.task.state.has_effects():
-            return since >= UNHURRIED_S and owned.task.state.has_moved()
-        if owned.is_over(WRITE_OVER):
+        now, task = time.monotonic(), owned.task
+        since, quiet_for = now - owned.checkpointed_at, now - owned.taken_at
+        if not task.is_dirty():
+            return False
+        has_effects = task.state.has_effects()
+        if has_effects and owned.is_over(WRITE_OVER):
             return since >= SOONEST_S
-        if owned.task.topology.unhurried:
-            return since >= UNHURRIED_S
+        if task.topology.unhurried or not has_effects:
+            return since >= UNHURRIED_S or min(since, quiet_for) >= QUIET_S
         return since >= (self._interval_s if self.catching_up else SOONEST_S)
 
     async def _checkpoint(self, owned: OwnedTask) -> None:

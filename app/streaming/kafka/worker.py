@@ -154,6 +154,7 @@ class Worker:
             self.fail(error)
             return
         if taken:
+            owned.taken_at = time.monotonic()
             self._turns.wake()
         elif batch.end > owned.task.taken[batch.topic]:
             self.fetcher.assign(batch.partition, owned.task.taken)
