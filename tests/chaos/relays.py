@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -37,19 +38,22 @@ from tests.integration.published_topic import Published
 CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
 PARTITIONS = 4
 COMMAND = "from app.cli import main; main()"
+OWNED = re.compile(r'^orderflow_relay_events_total\{shard="(\d+)"', re.MULTILINE)
 LIMIT_S = 60.0
 
 
-class RelayProcess:
-    """`orderflow relay` on an address of its own."""
+class ServingProcess:
+    """An `orderflow` command on an address of its own, which can be started again after its end."""
 
-    def __init__(self, name: str, kafka: str, postgres: str, directory: Path) -> None:
+    def __init__(self, command: str, kafka: str, postgres: str, log: Path) -> None:
+        self._command = command
         self._settings = Settings(kafka=kafka, postgres=postgres, port=free_ports(0)[0])
-        self.log = directory / f"{name}.log"
+        self.url = f"http://{self._settings.host}:{self._settings.port}"
+        self.log = log
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-c", COMMAND, "relay"]
+        command = [sys.executable, "-c", COMMAND, self._command]
         environment = {**os.environ, **dump(self._settings)}
         self.process = start(command, directory=Path.cwd(), log=self.log, environment=environment)
 
@@ -59,34 +63,63 @@ class RelayProcess:
         end(self.process, how, limit_s)
         return self.process.wait()
 
+    def kill(self) -> None:
+        """It starts again at once."""
+        self.end(signal.SIGKILL)
+        self.start()
+
     def ready(self) -> bool:
-        return self.get("/readyz") is not None
+        answer = self.ask("/readyz")
+        return answer is not None and answer.is_success
 
-    def shards_owned(self) -> int:
-        """Of how many shards it is or was the owner."""
-        lines = (self.get("/metrics") or "").splitlines()
-        return sum(line.startswith("orderflow_relay_events_total{") for line in lines)
-
-    def get(self, path: str) -> str | None:
+    def ask(self, path: str) -> httpx.Response | None:
+        """None: it does not answer."""
         try:
-            answer = httpx.get(f"http://{self._settings.host}:{self._settings.port}{path}", timeout=5.0)
+            return httpx.get(f"{self.url}{path}", timeout=5.0)
         except httpx.TransportError:
             return None
-        return answer.text if answer.is_success else None
+
+
+class RelayProcess(ServingProcess):
+    """`orderflow relay`."""
+
+    def __init__(self, name: str, kafka: str, postgres: str, directory: Path) -> None:
+        super().__init__("relay", kafka, postgres, directory / f"{name}.log")
+
+    def shards_owned(self) -> set[int]:
+        """Those whose owner it is or was."""
+        answer = self.ask("/metrics")
+        return set() if answer is None else {int(shard) for shard in OWNED.findall(answer.text)}
+
+    def troubles(self) -> str:
+        """What it says that keeps it from publishing."""
+        answer = self.ask("/readyz")
+        return "" if answer is None or answer.is_success else answer.text
+
+
+def owner_of_most(relays: Iterable[RelayProcess]) -> RelayProcess:
+    return max(relays, key=lambda relay: len(relay.shards_owned()))
 
 
 @contextmanager
 def relays(count: int, kafka: str, postgres: str, directory: Path) -> Iterator[list[RelayProcess]]:
     """That many relays, started, and ended in the end."""
-    started = [RelayProcess(f"relay-{number}", kafka, postgres, directory) for number in range(count)]
+    made = [RelayProcess(f"relay-{number}", kafka, postgres, directory) for number in range(count)]
+    with started(*made):
+        yield made
+
+
+@contextmanager
+def started(*processes: ServingProcess) -> Iterator[None]:
+    """They are killed in the end."""
     try:
-        for relay in started:
-            relay.start()
-        yield started
+        for process in processes:
+            process.start()
+        yield
     finally:
-        for relay in started:
-            if relay.process is not None:
-                relay.end(signal.SIGKILL)
+        for process in processes:
+            if process.process is not None:
+                process.end(signal.SIGKILL)
 
 
 def create_topic(kafka: str) -> None:

@@ -7,7 +7,6 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,16 +19,7 @@ from app.embedded.postgres import PostgresServer
 from app.eventstore.blocked import listed, try_again
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS
-from tests.chaos.relays import (
-    CODEC,
-    RelayProcess,
-    appending,
-    check_published,
-    create_topic,
-    relays,
-    take_at_most,
-    until,
-)
+from tests.chaos.relays import CODEC, appending, check_published, owner_of_most, relays, take_at_most, until
 from tests.contract.order_streams import created, history
 from tests.integration.published_topic import PublishedTopic
 
@@ -38,18 +28,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 KILLS = int(os.environ.get("KILLS", "6"))
 BLOCKED_KILLS = max(4, KILLS // 2)
 REFUSED_BYTES = 20_000
-
-
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
-    """A broker that may be killed, and whose group of the relay is new."""
-    server = KafkaServer(tmp_path / "kafka")
-    try:
-        server.start()
-        create_topic(server.bootstrap)
-        yield server
-    finally:
-        server.stop()
 
 
 async def test_killed_relays_publish_every_event_once_and_in_order(
@@ -62,8 +40,7 @@ async def test_killed_relays_publish_every_event_once_and_in_order(
                 # the other one owns the shards since this one was killed last
                 length = topic.length() + chance.randrange(200)
                 await until(lambda length=length: topic.length() > length)  # type: ignore[misc]
-                await asyncio.to_thread(pair[kill % 2].end, signal.SIGKILL)
-                pair[kill % 2].start()
+                await asyncio.to_thread(pair[kill % 2].kill)
         records = await asyncio.to_thread(topic.committed, len(appended))
     check_published(records, appended)
 
@@ -86,9 +63,7 @@ async def test_killed_relays_keep_a_refused_order_back_and_lose_and_double_nothi
                     try_again(database, [refused])
                 length = topic.length() + chance.randrange(200)
                 await until(lambda length=length: topic.length() > length)  # type: ignore[misc]
-                owner = max(four, key=RelayProcess.shards_owned)
-                await asyncio.to_thread(owner.end, signal.SIGKILL)
-                owner.start()
+                await asyncio.to_thread(owner_of_most(four).kill)
             await until(lambda: listed(database) == [])
             version = len(await store.read(refused))
             await store.append(refused, version, history(refused, version + 1, version + 1), command_id=uuid4())
@@ -103,11 +78,12 @@ async def test_a_stalled_relay_is_replaced_and_adds_nothing_when_it_goes_on(
     topic = PublishedTopic(own_kafka.bootstrap, ORDERS_EVENTS)
     with relays(2, own_kafka.bootstrap, database, tmp_path) as pair:
         async with PostgresEventStore(database, CODEC) as store, appending(store, orders=20) as appended:
-            await until(lambda: sum(relay.shards_owned() for relay in pair) == 2)
-            stalled, other = sorted(pair, key=RelayProcess.shards_owned, reverse=True)
+            await until(lambda: sum(len(relay.shards_owned()) for relay in pair) == 2)
+            stalled = owner_of_most(pair)
+            (other,) = set(pair) - {stalled}
             assert stalled.process is not None
             stalled.process.send_signal(signal.SIGSTOP)
-            await until(lambda: other.shards_owned() == 2)
+            await until(lambda: len(other.shards_owned()) == 2)
             stalled.process.send_signal(signal.SIGCONT)
             await until(lambda: stalled.ready() and other.ready())
             length = topic.length()

@@ -1,36 +1,77 @@
-"""The event store while its PostgreSQL is killed or stands still."""
+"""The write side while PostgreSQL, the API and relays are killed, or PostgreSQL stands still.
+
+`KILLS=20` is the long form: so many kills of each.
+"""
 
 import asyncio
 import os
+import random
 import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from app.embedded.kafka import KafkaServer
 from app.embedded.postgres import PostgresServer
 from app.eventstore.port import StoreUnavailableError
 from app.eventstore.postgres import PostgresEventStore
-from tests.chaos.relays import CODEC, appending, until
+from app.serde.topics import ORDERS_EVENTS
+from tests.chaos.clients import placing
+from tests.chaos.open_appends import rolling_back
+from tests.chaos.relays import CODEC, ServingProcess, check_published, owner_of_most, relays, started, until
 from tests.contract.order_streams import created
+from tests.integration.published_topic import PublishedTopic
+from tests.integration.stored import check_whole, stored_events
 
 pytestmark = pytest.mark.anyio
 
-KILLS = 3
+KILLS = int(os.environ.get("KILLS", "1"))
 
 
-async def test_no_acknowledged_event_is_lost_or_doubled_when_postgres_is_killed(own_postgres: PostgresServer) -> None:
-    async with PostgresEventStore(own_postgres.dsn, CODEC) as store, appending(store, orders=20) as appended:
-        for _ in range(KILLS):
-            reached = len(appended) + 100
-            await until(lambda reached=reached: len(appended) > reached)  # type: ignore[misc]
-            assert own_postgres.process is not None
-            own_postgres.process.kill()
-            own_postgres.process.wait()
-            await asyncio.to_thread(own_postgres.start)
-    with psycopg.connect(own_postgres.dsn) as connection:
-        stored = [event_id for (event_id,) in connection.execute("select event_id::text from events").fetchall()]
-    assert sorted(stored) == sorted(appended)
+@pytest.mark.timeout(120 + 30 * KILLS)
+async def test_no_acknowledged_event_is_lost_or_doubled_when_postgres_api_and_relay_are_killed(
+    own_kafka: KafkaServer, own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Not in the store and not in the topic, and nothing that was rolled back is there."""
+    kafka, postgres, chance, begin = own_kafka.bootstrap, own_postgres.dsn, random.Random(3), time.monotonic()
+    topic, api = PublishedTopic(kafka, ORDERS_EVENTS), ServingProcess("api", kafka, postgres, tmp_path / "api.log")
+    with relays(2, kafka, postgres, tmp_path) as pair, started(api):
+        of_each: list[Callable[[], None]]
+        of_each = [partial(kill_postgres, own_postgres), api.kill, lambda: owner_of_most(pair).kill()]
+        kills = KILLS * of_each
+        chance.shuffle(kills)
+        async with placing(api.url, clients=20) as acknowledged, rolling_back(postgres) as undone:
+
+            async def go_on() -> None:
+                enough, length = len(acknowledged) + 50 + chance.randrange(100), topic.length()
+                await until(lambda: len(acknowledged) > enough and topic.length() > length)
+
+            for kill in kills:
+                await go_on()
+                await asyncio.to_thread(kill)
+            await go_on()
+        records = await asyncio.to_thread(topic.committed, len(acknowledged))
+    check_whole(postgres, len(acknowledged))
+    stored = stored_events(postgres)
+    assert sorted((order_id, version) for _, order_id, version in stored) == sorted(acknowledged)
+    check_published(records, [event_id for event_id, _, _ in stored])
+    assert set(undone).isdisjoint(CODEC.decode(record.value).event_id for record in records)
+    figures = {"kills": len(kills), "acknowledged": len(acknowledged), "rolled back": len(undone)}
+    sys.stdout.write(f"{figures}, {time.monotonic() - begin:.0f} s\n")  # shown by -s
+
+
+def kill_postgres(server: PostgresServer) -> None:
+    """It starts again at once."""
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+    server.start()
 
 
 async def test_a_postgres_that_stands_still_is_not_waited_for_and_is_used_when_it_goes_on(

@@ -53,6 +53,26 @@ class PublishedTopic:
         consumer.close()
         return records
 
+    def committed_by_now(self) -> list[Published]:
+        """The same of a topic that goes on."""
+        consumer = self._consumer("read_committed")
+        places = [TopicPartition(self._topic, partition, 0) for partition in range(self._partitions)]
+        ends = [consumer.get_watermark_offsets(place, LIMIT_S)[1] for place in places]
+        consumer.assign(places)
+        records: list[Published] = []
+        unfinished = set(range(self._partitions))
+        limit = time.monotonic() + LIMIT_S
+        while unfinished:
+            assert time.monotonic() < limit, f"{len(records)} records up to {ends}"
+            for message in consumer.consume(1_000, 0.1):
+                error, partition = message.error(), message.partition()
+                if error is None and message.offset() < ends[partition]:
+                    records.append(_published(message))
+                elif error is None or error.code() == KafkaError._PARTITION_EOF:
+                    unfinished.discard(partition)
+        consumer.close()
+        return records
+
     def _consumer(self, isolation: str) -> Consumer:
         return Consumer(
             {

@@ -19,6 +19,12 @@ def ask(database: str, statement: str) -> int:
         return int(answer)
 
 
+def stored_events(database: str) -> list[tuple[str, str, int]]:
+    """(event, order, version) of each."""
+    with psycopg.connect(database) as connection:
+        return connection.execute("select event_id::text, order_id::text, version from events").fetchall()
+
+
 def check_whole(database: str, appended: int) -> None:
     """So many events, versions without a gap, and each event in the outbox once, in the order of its stream."""
     assert ask(database, "select count(*) from events") == appended
