@@ -1,7 +1,9 @@
 """`orderflow store`: looks after the event store and the topic that comes from it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -9,13 +11,18 @@ import typer
 from rich.console import Console
 
 from app.cli.demoing.bars import Bars, Count
+from app.cli.options import printable
 from app.cli.printing import AsJson, print_json
 from app.cli.producing.showing import show
 from app.config import load
+from app.deadletters.audit import operator
+from app.domain.voiding import voided
 from app.eventstore.audit.compare import Finding
 from app.eventstore.audit.run import Audit, Report
+from app.eventstore.audit.skip import Skip, Skips
 from app.eventstore.port import PAGE, START, Recorded
 from app.eventstore.postgres import PostgresEventStore
+from app.eventstore.streams import MAX_VERSION
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
@@ -54,6 +61,44 @@ def audit(
 
 
 @cli.command()
+def skip(
+    order_id: Annotated[str, typer.Argument(metavar="ORDER_ID")],
+    version: Annotated[int, typer.Argument(metavar="VERSION", min=1, max=MAX_VERSION)],
+    reason: Annotated[str, typer.Option(help="Why, for whoever reads the order.", callback=printable)],
+    as_json: AsJson = False,
+) -> None:
+    """Put an event that says nothing in place of one that cannot be read, or is wrong; what it was is kept aside.
+
+    `audit --repair` makes the topic good then. Safe to repeat: an event is skipped once.
+    """
+    done = _skips().skip(
+        order_id,
+        version,
+        partial(voided, reason=reason, now=time.time_ns() // 1_000),
+        who=operator(),
+        reason=reason,
+    )
+    if as_json:
+        print_json(done)
+    elif done.republished:
+        typer.echo(f"skipped: {done.republished} events of the order are published again; run `store audit --repair`")
+    else:
+        typer.echo(f"nothing to do: it was skipped before  {_told(done.skip)}")
+
+
+@cli.command()
+def skips(as_json: AsJson = False) -> None:
+    """Which events were skipped at whose word and why, the oldest first."""
+    found = _skips().all()
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        typer.echo(_told(one))
+    typer.echo(f"{len(found)} events were skipped")
+
+
+@cli.command()
 def events(
     after: Annotated[str, typer.Option(help="Only those behind this position.")] = START,
     limit: Annotated[int | None, typer.Option(min=1, help="So many at most.")] = None,
@@ -84,6 +129,15 @@ async def _events(store: PostgresEventStore, after: str, limit: int | None) -> A
             yield recorded
         after = page[-1].position
         left = None if left is None else left - len(page)
+
+
+def _skips() -> Skips:
+    return Skips(load().postgres, event_codec(committed_registry(), ORDERS_EVENTS))
+
+
+def _told(skip: Skip) -> str:
+    when, kind = skip.at.isoformat(timespec="seconds"), skip.type.rpartition(".")[2]
+    return f"{when}  order {skip.order_id} version {skip.version} {kind}  by {skip.who}, because: {skip.reason}"
 
 
 class _Progress:

@@ -18,6 +18,7 @@ from app.domain.fields import (
     Name,
     Quantity,
     Sealed,
+    Status,
     Text,
     Uuid,
     Version,
@@ -86,6 +87,20 @@ class OrderConfirmed(Event, frozen=True, kw_only=True, gc=False):
 class OrderCancelled(Event, frozen=True, kw_only=True, gc=False):
     customer_id: Name
     reason: Text
+
+
+class EventVoided(Event, frozen=True, kw_only=True, gc=False):
+    """Stands in place of an event that could not be read, or was wrong: its version has passed, and nothing came of it.
+
+    `status` is that of the order before it: where that had ended, nothing but more of these can follow.
+    """
+
+    reason: Text
+    status: Status
+
+    @property
+    def is_after_end(self) -> bool:
+        return self.status != "pending"
 
 
 class Answer(Event, frozen=True, kw_only=True, gc=False):
@@ -187,7 +202,7 @@ class DeliveryCancelRefused(Answer, frozen=True, kw_only=True, gc=False):
     code: RefusalCode
 
 
-ORDERS: tuple[type[Event], ...] = (OrderCreated, ItemAdded, OrderConfirmed, OrderCancelled)
+ORDERS: tuple[type[Event], ...] = (OrderCreated, ItemAdded, OrderConfirmed, OrderCancelled, EventVoided)
 PAYMENTS: tuple[type[Event], ...] = (
     *(PaymentCompleted, PaymentFailed, PaymentRefunded),
     *(PaymentReserved, PaymentCaptured, PaymentCaptureRefused, PaymentReleased, PaymentReleaseRefused),

@@ -16,6 +16,7 @@ MAX_MINOR = 10_000_000_000_000
 
 Micros: TypeAlias = int  # microseconds since the epoch, UTC
 Fulfilment: TypeAlias = Literal["choreography", "orchestration"]
+Status: TypeAlias = Literal["pending", "confirmed", "cancelled"]
 Action: TypeAlias = Literal["retry", "skip", "resolve"]
 # declined: the other side will not; unavailable: it did not answer; voided: the order was undone before; expired: what
 # was held cannot be had any more; disputed: it is not given back; unknown: it was said before there were codes

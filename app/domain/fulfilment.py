@@ -12,6 +12,7 @@ from app.domain.events import (
     DeliveryRejected,
     DeliveryScheduled,
     Event,
+    EventVoided,
     ItemAdded,
     Micros,
     OrderCancelled,
@@ -123,6 +124,8 @@ def _told(row: FulfilmentRow, cause: Event | Timer) -> FulfilmentRow:
     match cause:
         case OrderCreated() | ItemAdded():
             return replace(row, choreographed=True)
+        case EventVoided():  # nothing of it is to be paid or reserved
+            return replace(row, paid=row.paid + 1, reserved=row.reserved + 1)
         case PaymentCompleted():
             return replace(row, paid=row.paid + 1)
         case StockReserved():

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.calls import Cancel, Confirm, Decided, Superseded
-from app.domain.events import Event, Micros, OrderCancelled, OrderConfirmed, OrderCreated
+from app.domain.events import Event, EventVoided, Micros, OrderCancelled, OrderConfirmed, OrderCreated
 from app.domain.fulfilment_saga import FULFILMENT, SAGAS
 from app.domain.orchestrated import DECISIONS, OrchestrationRow, Placed, decision, sent
 from app.domain.requests import ResolveStep, RetryStep, SagaOperation, SkipStep
@@ -84,14 +84,14 @@ def abandoned(cause: Event | Timer, call: object, error: str, now: Micros) -> tu
 
 
 def _advance(row: OrchestrationRow | None, cause: Event | Timer, now: Micros) -> Advance | None:
-    """None when the cause was seen before, or is about an order without a saga."""
+    """None when the cause was seen before, comes after the end, or is about an order without a saga."""
     if row is None:
         return _begun(cause, now) if isinstance(cause, OrderCreated) else None
     if isinstance(cause, Timer):
         return _proceed(Advance(row), SagaTimer(cause.name, cause.due_at), now)
     if isinstance(cause, SagaOperation):
         return _operated(row, cause, now)
-    if not is_new(row, cause):
+    if (isinstance(cause, EventVoided) and cause.is_after_end) or not is_new(row, cause):
         return None
     advance = Advance(noted(row, cause))
     if isinstance(cause, OrderCancelled):

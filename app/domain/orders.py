@@ -1,16 +1,25 @@
 """Decides what becomes of an order: from commands to events, and from events to its state."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 import msgspec
 from msgspec.structs import replace
 
-from app.domain.events import Event, Fulfilment, Item, ItemAdded, Micros, OrderCancelled, OrderConfirmed, OrderCreated
+from app.domain.events import (
+    Event,
+    EventVoided,
+    Fulfilment,
+    Item,
+    ItemAdded,
+    Micros,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+)
+from app.domain.fields import Status
 from app.domain.limits import MAX_TEXT, OrderRefusedError, check_header, check_items
 from app.domain.streams import Envelope, envelope
-
-Status: TypeAlias = Literal["pending", "confirmed", "cancelled"]
 
 
 class OrderExistsError(OrderRefusedError):
@@ -99,6 +108,8 @@ def evolve(order: Order | None, event: Event) -> Order:
             return replace(order, version=event.version, status="confirmed")
         case OrderCancelled():
             return replace(order, version=event.version, status="cancelled", reason=event.reason)
+        case EventVoided():
+            return replace(order, version=event.version)
         case _:
             raise TypeError(f"{type(event).__name__} is not an event of orders")
 

@@ -15,6 +15,7 @@ from app.domain.events import (
     Answer,
     DeliveryCancelRefused,
     Event,
+    EventVoided,
     Micros,
     OrderCancelled,
     OrderConfirmed,
@@ -123,7 +124,8 @@ def is_of_no_use(row: Commanded, cause: Event | Timer) -> bool:
     an order, and what is done for an orchestrated one is said by commands alone."""
     if isinstance(cause, Timer | ServiceCommand):
         return False
-    return row.orchestrated or isinstance(cause, OrderConfirmed)
+    is_after_end = isinstance(cause, EventVoided) and cause.is_after_end
+    return row.orchestrated or is_after_end or isinstance(cause, OrderConfirmed)
 
 
 def is_told(row: Commanded, *answers: type[Answer]) -> bool:

@@ -9,8 +9,12 @@ from app.eventstore.port import Snapshot, StoreUnavailableError
 from app.eventstore.session import Rows, Session
 from app.observability.log import logger
 
+# what an event has made that was skipped since is not read, whenever it was written
 READ_LATEST = """
-with kept as materialized (select version, state from snapshots where order_id = %b and schema = %b)
+with kept as materialized (
+    select version, state from snapshots s where order_id = %b and schema = %b
+    and not exists (select from skipped_events e where e.order_id = s.order_id and e.version <= s.version)
+)
 select version, state as content, true as is_snapshot from kept
 union all
 select version, payload, false from events

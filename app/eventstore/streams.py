@@ -49,5 +49,6 @@ def no_position(after: str) -> NoPositionError:
 
 def unreadable(which: str, why: PoisonError) -> UnreadableEventError:
     return UnreadableEventError(
-        f"{which} cannot be read: {why}. `orderflow store audit` lists such events: put back what a backup has of it"
+        f"{which} cannot be read: {why}. `orderflow store audit` lists such events: put back what a backup has of it, "
+        "or give it up by `orderflow store skip`, the newest of an order first"
     )

@@ -11,6 +11,7 @@ from app.domain.events import (
     DeliveryRejected,
     DeliveryScheduled,
     Event,
+    EventVoided,
     ItemAdded,
     Micros,
     OrderCancelled,
@@ -58,6 +59,9 @@ _SERVICES = (
 
 def saga(events: Sequence[Event], deadline_us: Micros) -> Instance:
     """The order of these events, in the order of their times; the first is `OrderCreated`."""
+    # what stands in place of an event has its id, and the topic may hold both
+    voided = {event.event_id for event in events if isinstance(event, EventVoided)}
+    events = [event for event in events if event.event_id not in voided]
     created = events[0]
     ended = next((event for event in events if isinstance(event, OrderConfirmed | OrderCancelled)), None)
     back = isinstance(ended, OrderCancelled) or any(_refusals(events))

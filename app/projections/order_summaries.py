@@ -15,6 +15,7 @@ from app.domain.events import (
     DeliveryScheduled,
     DeliveryVoided,
     Event,
+    EventVoided,
     Item,
     ItemAdded,
     Micros,
@@ -149,6 +150,10 @@ def _cancelled(row: OrderSummary, event: OrderCancelled) -> OrderSummary:
     return replace(row, version=event.version, status="cancelled", reason=event.reason)
 
 
+def _passed(row: OrderSummary, event: EventVoided) -> OrderSummary:
+    return replace(row, version=event.version)
+
+
 def _charged(row: OrderSummary, event: PaymentCompleted | PaymentCaptured) -> OrderSummary:
     return replace(row, payments=event.version, charged_minor=row.charged_minor + event.amount_minor)
 
@@ -201,6 +206,7 @@ _RULES: dict[type[Event], tuple[Callable[[OrderSummary], int], Callable[[OrderSu
     ItemAdded: (_ORDERS, _item_added),
     OrderConfirmed: (_ORDERS, _confirmed),
     OrderCancelled: (_ORDERS, _cancelled),
+    EventVoided: (_ORDERS, _passed),
     PaymentCompleted: (_PAYMENTS, _charged),
     PaymentFailed: (_PAYMENTS, _not_charged),
     PaymentRefunded: (_PAYMENTS, _payment_refunded),

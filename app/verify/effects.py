@@ -54,7 +54,7 @@ def check_stock(stock: dict[str, Stock], cases: Iterable[Case]) -> Iterator[Diff
 
 def _outcome(case: Case) -> Iterator[Difference]:
     events = case.of("OrderConfirmed", "OrderCancelled")
-    if len(events) != 1 or events[0] is not case.stored[-1]:
+    if len(events) != 1 or events[0] is not case.standing[-1]:
         shown = [event["type"] for event in case.stored]
         yield Difference("outcome", case.order_id, "one outcome, as the last event", shown, ids(case.stored))
     for event in case.of("OrderConfirmed"):

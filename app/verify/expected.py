@@ -79,7 +79,7 @@ def total_minor(lines: Iterable[dict[str, Any]]) -> int:
 
 
 def order_row(case: Case) -> dict[str, Any]:
-    created, last = case.stored[0], case.stored[-1]
+    created, last = case.stored[0], case.standing[-1]
     lines = items(case)
     deliveries = case.of("DeliveryScheduled", "DeliveryRejected", "DeliveryCancelled")
     return {
@@ -92,7 +92,7 @@ def order_row(case: Case) -> dict[str, Any]:
         "item_count": sum(line["quantity"] for line in lines),
         "lines": [{"sku": line["sku"], "quantity": line["quantity"]} for line in lines],
         "placed_at": created["placed_at"],
-        "version": last["version"],
+        "version": case.stored[-1]["version"],
         "reason": last["reason"] if last["type"] == "OrderCancelled" else None,
         "charged_minor": sum(event["amount_minor"] for event in case.of("PaymentCompleted", "PaymentCaptured")),
         "refunded_minor": sum(event["amount_minor"] for event in case.of("PaymentRefunded")),

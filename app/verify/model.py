@@ -54,6 +54,11 @@ class Case(msgspec.Struct, kw_only=True):
         return [names[event["type"]] for event in self.stored if event["type"] in names]
 
     @property
+    def standing(self) -> list[Event]:
+        """What is stored, without what stands in place of an event that was skipped."""
+        return [event for event in self.stored if event["type"] != "EventVoided"]
+
+    @property
     def orchestrated(self) -> bool:
         return bool(self.stored) and self.stored[0].get("fulfilment") == "orchestration"
 

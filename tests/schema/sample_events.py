@@ -95,6 +95,7 @@ PAYLOADS: dict[type[Event], dict[str, object]] = {
     events.DeliveryCancelRefused: {"order_version": 1, "reason": "unavailable", "code": "unavailable"},
     requests.SettleStock: {"action": "retry", "operator": "ada", "reason": "the warehouse is back"},
     requests.SettleDelivery: {"action": "resolve", "operator": "ada", "reason": "called the carrier"},
+    events.EventVoided: {"reason": "a bug wrote it", "status": "pending"},
 }
 SAMPLES: tuple[Event, ...] = tuple(
     event_type(**{**ENVELOPE, **payload})  # type: ignore[arg-type]

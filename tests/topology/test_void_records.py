@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.config import Settings
-from app.domain.events import Event, ItemAdded, OrderConfirmed, OrderCreated
+from app.domain.events import Event, EventVoided, ItemAdded, OrderConfirmed, OrderCreated
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
@@ -39,6 +39,15 @@ def test_a_view_that_is_built_again_takes_the_repaired_records_alone(wrong: byte
     expected = built([CREATED, ITEM, CONFIRMED], frozenset())
     assert built(repaired, frozenset({1, 2})) == expected
     assert built(repaired, frozenset()) != expected
+
+
+@pytest.mark.parametrize("skipped", [ITEM, b"no event"], ids=["wrong", "unreadable"])
+def test_a_view_that_is_built_again_passes_the_version_of_a_skipped_event(skipped: bytes) -> None:
+    voided = CODEC.encode(event(EventVoided, 2))
+    order = built([CREATED, voided, CONFIRMED], frozenset())
+    assert built([CREATED, skipped, CONFIRMED, voided, CONFIRMED], frozenset({1, 2})) == order
+    [row] = order[0].values()
+    assert (row.version, row.status, row.item_count, order[1]) == (3, "confirmed", 2, 0)
 
 
 @pytest.mark.parametrize("offsets", [{10, 13}, {11}, {9, 14, 15}, {10, 11, 12, 13}])

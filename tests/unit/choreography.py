@@ -147,10 +147,10 @@ class Choreography:
         return fails
 
 
-def orchestrate(random: Random, faults: int, lines: list[Item], *, cancel: bool) -> Choreography:
-    """One order of all lines, then perhaps a cancel."""
+def orchestrate(random: Random, faults: int, lines: list[Item], *, cancel: bool, voids: int) -> Choreography:
+    """One order of all lines, then perhaps a cancel; amid that are events that were voided."""
     create = order_of(lines, "orchestration")
-    return _run(random, faults, create, [CANCEL] if cancel else [])
+    return _run(random, faults, create, [CANCEL] if cancel else [], voids)
 
 
 CANCEL = orders.CancelOrder(order_id=ORDER_ID, reason="changed my mind")
@@ -162,19 +162,25 @@ def order_of(lines: list[Item], kind: Fulfilment) -> orders.CreateOrder:
     )
 
 
-def _run(random: Random, faults: int, create: orders.CreateOrder, commands: list[orders.Command]) -> Choreography:
+def _run(
+    random: Random, faults: int, create: orders.CreateOrder, commands: list[orders.Command], voids: int
+) -> Choreography:
     system = Choreography(random, faults)
     system.world.command(create, ORDER_ID)
-    system.run([partial(system.world.try_command, command) for command in commands])
+    moves: list[Callable[[], None]] = [partial(system.world.try_command, command) for command in commands]
+    for _ in range(voids):
+        moves.insert(random.randint(0, len(moves)), system.world.void)
+    system.run(moves)
     return system
 
 
-def choreograph(random: Random, faults: int, lines: list[Item], *, cancel: bool) -> Choreography:
-    """One order of the first line; the others are added while the services are at work, then perhaps a cancel."""
+def choreograph(random: Random, faults: int, lines: list[Item], *, cancel: bool, voids: int) -> Choreography:
+    """One order of the first line; the others are added while the services are at work, then perhaps a cancel. Amid
+    that are events that were voided."""
     commands: list[orders.Command] = [orders.AddItem(order_id=ORDER_ID, item=line) for line in lines[1:]]
     if cancel:
         commands.append(CANCEL)
-    return _run(random, faults, order_of(lines[:1], "choreography"), commands)
+    return _run(random, faults, order_of(lines[:1], "choreography"), commands, voids)
 
 
 choreographies = st.builds(
@@ -183,6 +189,7 @@ choreographies = st.builds(
     st.integers(0, 8),
     st.lists(items, min_size=1, max_size=4),
     cancel=st.booleans(),
+    voids=st.integers(0, 2),
 )
 
 orchestrations = st.builds(
@@ -191,4 +198,5 @@ orchestrations = st.builds(
     st.integers(0, 12),
     st.lists(items, min_size=1, max_size=4),
     cancel=st.booleans(),
+    voids=st.integers(0, 2),
 )

@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 
 from hypothesis import strategies as st
 
-from app.domain.events import Event, Item, ItemAdded, OrderCancelled, OrderConfirmed, OrderCreated
+from app.domain.events import Event, EventVoided, Item, ItemAdded, OrderCancelled, OrderConfirmed, OrderCreated
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -37,6 +37,7 @@ _PAYLOADS: dict[str, Any] = {
     "order_version": 1,
     "reason": "no",
     "code": "declined",
+    "status": "pending",
     "sku": "apple",
     "delivery_id": "delivery-1",
     "step": "payment",
@@ -63,9 +64,12 @@ def event(kind: type[EventT], version: int, **payload: Any) -> EventT:
 def order_histories(
     draw: st.DrawFn, *, ends: tuple[type[Event], ...] = (OrderConfirmed, OrderCancelled)
 ) -> list[Event]:
-    """All events of an order that has ended in one of these ways."""
+    """All events of an order that has ended in one of these ways; some that it had were voided."""
     created = event(OrderCreated, 1, items=tuple(draw(st.lists(items, min_size=1, max_size=3))))
-    added = [event(ItemAdded, version, item=draw(items)) for version in range(2, 2 + draw(st.integers(0, 3)))]
+    added = [
+        event(ItemAdded, version, item=draw(items)) if draw(st.booleans()) else event(EventVoided, version)
+        for version in range(2, 2 + draw(st.integers(0, 3)))
+    ]
     return [created, *added, event(draw(st.sampled_from(ends)), len(added) + 2)]
 
 

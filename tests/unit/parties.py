@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeAlias
 from uuid import UUID, uuid5
 
 from app.domain import calls, orders
-from app.domain.events import Event, OrderCancelled, OrderConfirmed
-from tests.unit.order_events import NOW, ORDER_ID
+from app.domain.events import Event, EventVoided, OrderCancelled, OrderConfirmed
+from tests.unit.order_events import NOW, ORDER_ID, event
 
 # lost: done, yet not answered
 Fate: TypeAlias = Literal["served", "refused", "lost", "unreachable"]
@@ -87,8 +87,8 @@ class World:
     @property
     def order(self) -> orders.Order | None:
         order = None
-        for event in self.store:
-            order = orders.evolve(order, event)
+        for each in self.store:
+            order = orders.evolve(order, each)
         return order
 
     def command(self, command: orders.Command, causation_id: str | None = None) -> None:
@@ -100,6 +100,11 @@ class World:
         """A command that comes too late changes nothing."""
         with suppress(orders.OrderEndedError):
             self.command(command)
+
+    def void(self) -> None:
+        """What is read in place of an event that nobody has read."""
+        assert self.order is not None
+        self.store.append(event(EventVoided, self.order.version + 1, status=self.order.status))
 
     def perform(self, call: object) -> object:
         match call:

@@ -10,6 +10,7 @@ from app.domain.events import (
     DeliveryRejected,
     DeliveryScheduled,
     Event,
+    EventVoided,
     ItemAdded,
     OrderCancelled,
     OrderConfirmed,
@@ -83,6 +84,12 @@ def test_each_service_is_a_step_and_what_it_undid_its_compensation(
 def test_a_step_waits_for_every_version_and_the_delivery_for_the_first_alone() -> None:
     instance = told((ItemAdded, {"version": 2}), PaymentCompleted, StockReserved, DeliveryScheduled)
     assert [step.do.state for step in instance.steps[1:4]] == ["asked", "asked", "done"]
+
+
+def test_an_event_that_was_voided_counts_no_more() -> None:
+    added = event(ItemAdded, 2)
+    voided = (EventVoided, {"version": 2, "event_id": added.event_id})
+    assert states(told((ItemAdded, {"version": 2}), voided, PaymentCompleted)) == states(told(PaymentCompleted))
 
 
 def test_an_order_without_an_outcome_has_its_deadline_and_one_with_an_outcome_has_none() -> None:

@@ -13,6 +13,7 @@ from app.domain.events import (
     DeliveryRejected,
     DeliveryScheduled,
     Event,
+    EventVoided,
     ItemAdded,
     OrderCancelled,
     OrderConfirmed,
@@ -61,6 +62,16 @@ def test_an_added_item_must_be_paid_and_reserved_too() -> None:
     row = told(CREATED, ADDED, PAID, RESERVED, SCHEDULED, event(PaymentCompleted, 2, order_version=2))
     last = event(StockReserved, 2, order_version=2)
     assert fulfilment.begin(row, last, NOW).call == confirm(2, last)
+
+
+def test_nothing_of_a_voided_version_is_to_be_paid_or_reserved() -> None:
+    voided = event(EventVoided, 2)
+    row = told(CREATED, voided, PAID, RESERVED)
+    assert fulfilment.begin(row, SCHEDULED, NOW).call == confirm(2, SCHEDULED)
+    superseded = fulfilment.conclude(
+        told(CREATED, PAID, RESERVED), SCHEDULED, confirm(1, SCHEDULED), Superseded(2), NOW
+    )
+    assert fulfilment.begin(superseded.row, voided, NOW).call == confirm(2, voided)
 
 
 def test_a_payment_tells_of_an_item_before_the_order_does() -> None:
@@ -135,14 +146,16 @@ def test_a_seen_event_leads_to_nothing_and_a_gap_is_refused() -> None:
 
 
 _DELIVERY: list[type[Event]] = [DeliveryScheduled, DeliveryRejected]
+_NEXT: st.SearchStrategy[type[Event]] = st.sampled_from([ItemAdded, EventVoided])
 
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[list[Event]]:
     """What the four topics may hold of one order before it ends: all of it, or as far as they have come."""
     versions = range(1, draw(st.integers(1, 3)) + 1)
-    of_order: list[Event] = [CREATED, *(event(ItemAdded, version) for version in versions[1:])]
-    paid = [(v, draw(st.sampled_from([PaymentCompleted, PaymentCompleted, PaymentFailed]))) for v in versions]
+    of_order: list[Event] = [CREATED, *(event(draw(_NEXT), version) for version in versions[1:])]
+    asked = [each.version for each in of_order if not isinstance(each, EventVoided)]
+    paid = [(v, draw(st.sampled_from([PaymentCompleted, PaymentCompleted, PaymentFailed]))) for v in asked]
     stock = [
         (v, draw(st.sampled_from([StockReserved, StockReserved, StockRejected])))
         for v, kind in paid
@@ -187,7 +200,8 @@ def test_a_decision_is_made_exactly_when_it_can_be(data: st.DataObject) -> None:
     answers = [type(each) for topic in topics[1:] for each in topic]
     refused = {PaymentFailed, StockRejected, DeliveryRejected}.intersection(answers)
     whole = [answers.count(kind) for kind in (PaymentCompleted, StockReserved, DeliveryScheduled)]
-    fulfilled = whole == [len(topics[0]), len(topics[0]), 1]
+    asked = sum(not isinstance(each, EventVoided) for each in topics[0])
+    fulfilled = whole == [asked, asked, 1]
     assert decided == ([Cancel] if refused else [Confirm] if fulfilled else [])
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.domain import limits, orders
-from app.domain.events import Event, Item, ItemAdded, OrderCancelled, OrderConfirmed, OrderCreated
+from app.domain.events import Event, EventVoided, Item, ItemAdded, OrderCancelled, OrderConfirmed, OrderCreated
 from app.domain.orders import (
     AddItem,
     CancelOrder,
@@ -149,6 +150,12 @@ def test_every_refusal_names_its_rule() -> None:
         limits.InvalidOrderError("sku", "why"),
     ]
     assert len({refusal.code for refusal in refusals}) == len(refusals)
+
+
+@pytest.mark.parametrize("order", [PENDING, *ENDED])
+def test_a_voided_event_counts_as_a_version_and_changes_nothing_else(order: Order) -> None:
+    voided = event(EventVoided, order.version + 1, status=order.status)
+    assert evolve(order, voided) == replace(order, version=order.version + 1)
 
 
 def test_a_stream_that_begins_late_is_no_order() -> None:

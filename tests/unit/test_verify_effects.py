@@ -24,6 +24,13 @@ def test_a_clean_order_shows_no_difference(order: Callable[[], Case]) -> None:
     assert kinds(order()) == set()
 
 
+@pytest.mark.parametrize("order", [confirmed, cancelled])
+def test_what_stands_in_place_of_a_skipped_event_is_no_difference(order: Callable[[], Case]) -> None:
+    case = order()
+    case.stored.append(event(case.order_id, 4, "EventVoided", reason="no event"))
+    assert kinds(case) == set()
+
+
 def test_a_hold_that_was_neither_captured_nor_released_is_found() -> None:
     case = compensated()
     case.charges[0] = changed(case.charges[0], state="held", standing=True)

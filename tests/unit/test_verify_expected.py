@@ -6,7 +6,7 @@ from typing import Any
 from app.verify.compare import compare_row, extra_rows
 from app.verify.expected import Row, rows
 from app.verify.model import PAYMENTS, Case
-from tests.unit.verify_orders import CUP, CUSTOMER, PEN, PLACED_AT, cancelled, confirmed
+from tests.unit.verify_orders import CUP, CUSTOMER, PEN, PLACED_AT, cancelled, confirmed, event
 
 ORDER_1, ORDER_2 = "/views/orders/order-1", "/views/orders/order-2"
 CUSTOMER_ORDERS = f"/views/customers/{CUSTOMER}/orders"
@@ -46,6 +46,12 @@ def test_an_event_that_is_in_a_topic_twice_counts_once() -> None:
     case = confirmed()
     case.answers[PAYMENTS].append(case.answers[PAYMENTS][0])
     assert rows([case])[ORDER_1].fields["charged_minor"] == 1000
+
+
+def test_what_stands_in_place_of_a_skipped_event_counts_as_a_version_alone() -> None:
+    case = cancelled()
+    case.stored.append(event("order-2", 4, "EventVoided", reason="no event"))
+    assert rows([case])[ORDER_2].fields == {**rows([cancelled()])[ORDER_2].fields, "version": 4}
 
 
 def test_an_order_without_its_first_event_has_no_row() -> None:

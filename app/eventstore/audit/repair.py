@@ -1,14 +1,13 @@
-"""Makes good what an audit finds, by the way that every event takes: rows of the outbox, which a relay publishes.
+"""Makes good what an audit finds, by publishing again what is lacking.
 
 A record cannot be taken out of a topic. An order that lacks something gets its events again, from the first that a
 reader lacks to the last, under their own ids and versions. What then has no use is noted as void.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, LiteralString, Self
+from typing import LiteralString, Self
 from uuid import UUID
 
 import psycopg
@@ -16,9 +15,8 @@ import psycopg
 from app.domain.events import Event
 from app.errors import TransientError
 from app.eventstore.audit.compare import Finding
-from app.eventstore.batch import event_row
+from app.eventstore.audit.republish import appends_held, republish
 from app.eventstore.captured import wait_until_captured
-from app.eventstore.outbox import NOTIFY
 from app.eventstore.session import conninfo
 
 ORDERS_AT_ONCE = 20
@@ -26,14 +24,6 @@ ORDERS_AT_ONCE = 20
 STALLED_S = 30.0
 LOOK_S = 0.1
 
-# no append is between a version and its place in the outbox: what follows is behind what is put here
-LOCK: LiteralString = "lock table events in share row exclusive mode"
-# as every append, and behind the table's lock, as there: else the two would wait for each other
-BESIDE_HANDOVERS: LiteralString = "select pg_advisory_xact_lock_shared(720005)"
-EVENTS: LiteralString = "select payload from events where order_id = %s and version >= %s order by version"
-PUBLISH: LiteralString = """
-insert into outbox (aggregateid, version, id, type, payload, ce_time, traceparent) values (%s, %s, %s, %s, %s, %s, %s)
-"""
 WAITING: LiteralString = """
 select count(*) from publishing mine, outbox o
 join relay_position p on p.shard = outbox_shard(o.aggregateid, (select count(*)::int from relay_position))
@@ -77,21 +67,10 @@ class Repair:
     def flush(self) -> None:
         if not self._lacking:
             return
-        with self._connection.transaction():
-            self._connection.execute(LOCK)
-            self._connection.execute(BESIDE_HANDOVERS)
-            rows = [row for order in self._lacking for row in self._rows(*order)]
-            self._connection.cursor().executemany(PUBLISH, rows)
-            self._connection.execute(NOTIFY)
-        self.republished += len(rows)
+        with appends_held(self._connection):
+            count = sum(republish(self._connection, self._decode, *order) for order in self._lacking)
+        self.republished += count
         self._lacking = []
-
-    def _rows(self, order_id: UUID, version: int) -> Iterator[Sequence[Any]]:
-        for (payload,) in self._connection.execute(EVENTS, (order_id, version), binary=True):
-            event = self._decode(payload)
-            row = event_row(event, partial(_as_stored, payload))
-            kind, moment, trace = (text.decode() for text in (row.type, row.time, row.trace))
-            yield order_id, event.version, row.event_id, kind, payload, moment, trace
 
     def wait(self) -> None:
         """Until all that is in the outbox by now is published; a `RepairWaitsError` when nothing goes out."""
@@ -118,7 +97,3 @@ class Repair:
         with self._connection.transaction():
             self._connection.cursor().executemany(VOID, rows)
         self.voided += len(rows)
-
-
-def _as_stored(payload: bytes, _: Event) -> bytes:
-    return payload
