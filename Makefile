@@ -64,11 +64,12 @@ contracts: $(READY)
 	@$(BIN)/lint-imports && $(BIN)/orderflow schemas check
 
 # Every package is a wheel checked against its hash: nothing unpinned comes in. Only our own decoder and client are
-# compiled, where there is a C compiler.
+# compiled, where there is a C compiler. Python compiles all modules at once: else each process of the first demo would.
 $(READY): requirements.lock pyproject.toml $(wildcard app/*/compiled/*.p[yx]* app/*/*/compiled/*.p[yx]*)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q app topologies
 	@touch $@
 
 # Pins again after a change of the dependencies in pyproject.toml: all of them, and of these what the image needs.

@@ -1,6 +1,8 @@
 """The real Kafka and the real PostgreSQL of a test session, each started when the first test asks for it."""
 
+import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +26,10 @@ from app.embedded.postgres import APPLICATION, PostgresServer
 # the checks that tests share show what they found, as those in tests do; said once, not where a test imports this
 if __name__ == "conftest":
     pytest.register_assert_rewrite("tests")
+
+# hundreds of processes load the same modules: each is compiled once, also where the environment keeps Python from it
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ANSWER_LIMIT = 30.0
 OTHERS_LIMIT = 60.0

@@ -36,7 +36,7 @@ class Reader:
 
     def __init__(self, demo: Demo, directory: Path) -> None:
         for folder in ("app", "topologies", "schemas"):
-            shutil.copytree(ROOT / folder, directory / folder, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / folder, directory / folder)
         (directory / ".orderflow").symlink_to(demo.data)
         self._directory, self._port = directory, str(free_ports(0)[0])
         self._terminal = Terminal(directory, {"PYTHONPATH": str(directory)})
