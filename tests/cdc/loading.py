@@ -8,7 +8,7 @@ from app.serde.topics import ORDERS_EVENTS
 from tests.chaos.relays import CODEC, appending, check_published, until
 from tests.integration.published_topic import PublishedTopic
 
-# 300 appends a second
+# 100 appends a second
 ORDERS = 10
 
 

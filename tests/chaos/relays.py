@@ -40,6 +40,7 @@ PARTITIONS = 4
 COMMAND = "from app.cli import main; main()"
 OWNED = re.compile(r'^orderflow_relay_events_total\{shard="(\d+)"', re.MULTILINE)
 LIMIT_S = 60.0
+PACE_S = 0.1  # between two events of an order: it leaves the machine to the relays
 
 
 class ServingProcess:
@@ -146,7 +147,7 @@ def _until(condition: Callable[[], object]) -> None:
     limit = time.monotonic() + LIMIT_S
     while not condition():
         assert time.monotonic() < limit, "the condition was not met in time"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 @asynccontextmanager
@@ -169,8 +170,7 @@ async def _append(store: EventStore, order_id: str, appended: list[str], stop: a
         (event,) = history(order_id, version, version)
         await _append_surely(store, event)
         appended.append(event.event_id)
-        # a pace that leaves the machine to the relays
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(PACE_S)
 
 
 async def _append_surely(store: EventStore, event: Event) -> None:
