@@ -20,6 +20,7 @@ class Log:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
+        self._asked: dict[tuple[str, str], Consumer] = {}
         self.producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -47,25 +48,35 @@ class Log:
                 "isolation.level": isolation,
                 "enable.partition.eof": True,
                 "fetch.message.max.bytes": 5_000_000,
+                "fetch.wait.max.ms": 20,  # the end of a partition is told by an empty answer
+                "reconnect.backoff.max.ms": 500,
                 "log_level": 0,
             }
         )
 
+    def _asking(self, group: str = "oracle", isolation: str = "read_committed") -> Consumer:
+        """One that is kept: each client has threads and connections of its own, and conditions are asked for often."""
+        if (group, isolation) not in self._asked:
+            self._asked[group, isolation] = self.consumer(group, isolation)
+        return self._asked[group, isolation]
+
     def ends(self, topic: str, partitions: int = 4) -> dict[int, int]:
         """The next offset of each partition, what is not decided yet counted too."""
-        raw = self.consumer(isolation="read_uncommitted")
-        try:
-            places = [TopicPartition(topic, partition) for partition in range(partitions)]
-            return {place.partition: raw.get_watermark_offsets(place, REQUEST_S)[1] for place in places}
-        finally:
-            raw.close()
+        raw = self._asking(isolation="read_uncommitted")
+        places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        return {place.partition: raw.get_watermark_offsets(place, REQUEST_S)[1] for place in places}
 
-    def records(self, topic: str, partitions: int = 4) -> list[Message]:
-        """Every committed record of a topic; waits for what is decided but not yet marked in its partition."""
+    def records(self, topic: str, partitions: int = 4, after: Iterable[Message] = ()) -> list[Message]:
+        """Every committed record of a topic; waits for what is decided but not yet marked in its partition. `after`
+        are those that are known already."""
+        begins = dict.fromkeys(range(partitions), OFFSET_BEGINNING)
+        begins |= {message.partition(): message.offset() + 1 for message in after}
         ends = self.ends(topic, partitions)
-        consumer = self.consumer()
+        consumer = self._asking()
         try:
-            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
+            # else it learns who leads only at its next tick, half a second later
+            consumer.list_topics(topic, REQUEST_S)
+            consumer.assign([TopicPartition(topic, *begin) for begin in begins.items()])
             found: list[Message] = []
             while ends:
                 message = consumer.poll(REQUEST_S)
@@ -78,7 +89,7 @@ class Log:
                     ends.pop(message.partition(), None)
             return found
         finally:
-            consumer.close()
+            consumer.unassign()
 
     def rows(self, topic: str, partitions: int = 4) -> dict[bytes, Any]:
         """What a changelog says of each key."""
@@ -92,12 +103,8 @@ class Log:
 
     def lag(self, topology: Topology, partitions: int = 4) -> int:
         """Records that the group has not committed, of all topics that its tasks read; undecided ones count too."""
-        stable = self.consumer(topology.group)
-        try:
-            wanted = [TopicPartition(t, p) for t in topology.input_topics for p in range(partitions)]
-            committed = stable.committed(wanted, REQUEST_S)
-        finally:
-            stable.close()
+        wanted = [TopicPartition(t, p) for t in topology.input_topics for p in range(partitions)]
+        committed = self._asking(topology.group).committed(wanted, REQUEST_S)
         # after the offsets: their marker may be written before those of the records of the same transaction
         ends = {topic: self.ends(topic, partitions) for topic in topology.input_topics}
         return sum(ends[place.topic][place.partition] - max(place.offset, 0) for place in committed)

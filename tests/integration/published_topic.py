@@ -1,6 +1,7 @@
 """What a topic holds, as a consumer of committed records sees it, and how long it is."""
 
 import time
+from functools import cached_property
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -21,22 +22,26 @@ class PublishedTopic:
     def __init__(self, kafka: str, topic: str, partitions: int = 4) -> None:
         self._kafka, self._topic, self._partitions = kafka, topic, partitions
 
+    @cached_property
+    def _asked(self) -> Consumer:
+        """One that is kept: each client has threads and connections of its own, and the length is asked for often."""
+        return self._consumer("read_uncommitted")
+
     def length(self) -> int:
         """Records and markers, those of open transactions too; 0 while the broker does not answer."""
-        consumer = self._consumer("read_uncommitted")
         try:
             return sum(
-                consumer.get_watermark_offsets(TopicPartition(self._topic, partition), 5.0)[1]
+                self._asked.get_watermark_offsets(TopicPartition(self._topic, partition), 5.0)[1]
                 for partition in range(self._partitions)
             )
         except KafkaException:
             return 0
-        finally:
-            consumer.close()
 
     def committed(self, at_least: int) -> list[Published]:
         """All records from the start, partition by partition, as soon as there are so many."""
         consumer = self._consumer("read_committed")
+        # else it learns who leads only at its next tick, half a second later
+        consumer.list_topics(self._topic, LIMIT_S)
         consumer.assign([TopicPartition(self._topic, partition, 0) for partition in range(self._partitions)])
         records: list[Published] = []
         ended: set[int] = set()
@@ -81,6 +86,8 @@ class PublishedTopic:
                 "isolation.level": isolation,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,  # the end of a partition is told by an empty answer
+                "reconnect.backoff.max.ms": 500,
                 "log_level": 0,
             }
         )
