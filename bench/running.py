@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from app.embedded import processes
-from app.embedded.kafka import SMALL, KafkaServer
+from app.embedded.java import SMALL
+from app.embedded.kafka import KafkaServer
 from app.embedded.ports import free_ports
 from app.errors import SetupError
 from app.serde.topics import ORDERS_EVENTS

@@ -1,4 +1,4 @@
-"""Makes the broker start in a third of the time: a cache of loaded classes, made once per user from a broker's own run.
+"""Makes a broker start in a third of the time: a cache of loaded classes, made once per user from a server's own run.
 
 A convenience: whatever goes wrong here costs the speed of later starts and nothing else.
 """

@@ -5,7 +5,6 @@ What it knows (connectors, their offsets) is in topics, so one that is started a
 
 import json
 import shutil
-import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,10 @@ from typing import ClassVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from app.embedded import jars, processes
+from app.embedded import jars
 from app.embedded.files import cache_directory
-from app.embedded.kafka import FLAGS, SMALL, java_environment, java_runtime
+from app.embedded.java import SMALL, JavaServer
 from app.embedded.ports import LOOPBACK, free_ports
-from app.embedded.server import Server
 
 GROUP = "orderflow-cdc"
 CONNECT_LOCK = Path(__file__).with_name("connect.lock")
@@ -47,38 +45,28 @@ SETTINGS: dict[str, str | int] = {
 }
 
 
-class ConnectServer(Server):
-    """Its REST API is at `url`. `port` 0 takes any that is free; `replication` is that of its topics; `java` as for the
-    broker."""
+class ConnectServer(JavaServer):
+    """Its REST API is at `url`. `port` 0 takes any that is free; `replication` is that of its topics."""
 
     name: ClassVar[str] = "Kafka Connect"
-    program: ClassVar[str] = "java"
-    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(
         self, directory: Path, kafka: str, port: int = 0, replication: int = 1, java: Sequence[str] = SMALL
     ) -> None:
-        super().__init__(directory)
-        self._kafka, self._port, self._replication, self._size = kafka, port, replication, java
+        super().__init__(directory, java)
+        self._kafka, self._port, self._replication = kafka, port, replication
         self._settings = self.directory / "connect.properties"
-        self._java: list[str] = []
 
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self._port}"
 
-    @property
-    def workplace(self) -> Path:
-        return self.directory
-
     def _prepare(self) -> None:
         if not self._port:  # clients of a server that comes back know its port
             (self._port,) = free_ports(0)
         cache = cache_directory() / "jars"
-        classpath = jars.fetch(jars.locked(CONNECT_LOCK), cache)
         silent = [f"-Dorg.slf4j.simpleLogger.log.{name}=error" for name in SILENT]
-        self._java = [java_runtime()[0], *self._size, *FLAGS, *silent]
-        self._java += ["-cp", ":".join(map(str, classpath))]
+        self._use(jars.fetch(jars.locked(CONNECT_LOCK), cache), silent)
         self._place_plugin(jars.fetch(jars.locked(DEBEZIUM_LOCK), cache))
         replication = {
             f"{what}.storage.replication.factor": self._replication for what in ("config", "offset", "status")
@@ -96,8 +84,7 @@ class ConnectServer(Server):
             (plugins / "debezium" / jar.name).symlink_to(jar)
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        command = [*self._java, "org.apache.kafka.connect.cli.ConnectDistributed", str(self._settings)]
-        return processes.start(command, directory=self.directory, log=self.log, environment=java_environment())
+        return self._serve("org.apache.kafka.connect.cli.ConnectDistributed", str(self._settings))
 
     def _missing(self) -> str:
         try:

@@ -8,9 +8,11 @@ started first, until the former session is fenced on disk.
 
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from app.embedded import processes
 from app.errors import SetupError
@@ -36,13 +38,19 @@ def is_needed(directory: Path) -> bool:
     return (directory / "formatted").exists() and not (directory / "log" / ".kafka_cleanshutdown").exists()
 
 
-def end_former_session(java: Sequence[str], directory: Path, settings: Path) -> None:
+class Run(Protocol):
+    """Starts a program of the broker's jars; it writes to `log`."""
+
+    def __call__(self, *program: str, log: Path) -> "subprocess.Popen[bytes]": ...
+
+
+def end_former_session(run: Run, directory: Path, settings: Path) -> None:
     """Run the controller until the broker is fenced; a `SetupError` when that does not happen within the limit."""
     own, log = directory / "controller.properties", directory / "controller.log"
     own.write_text(_controller_only(settings.read_text().splitlines()))
     log.write_text("")
     told = "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.controller=info"
-    controller = processes.start([java[0], told, *java[1:], "kafka.Kafka", str(own)], directory=directory, log=log)
+    controller = run(told, "kafka.Kafka", str(own), log=log)
     try:
         deadline = time.monotonic() + LIMIT_S
         while not is_fenced(log.read_text()):

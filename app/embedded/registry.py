@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 from app.embedded import jars, processes
 from app.embedded.files import FileLock, cache_directory
-from app.embedded.kafka import java_environment, java_runtime
+from app.embedded.java import java_environment, java_runtime
 from app.embedded.ports import LOOPBACK, free_ports
 from app.embedded.server import Server
 from app.errors import SetupError
