@@ -11,6 +11,7 @@ from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.driver import Driver
+from app.streaming.letters import Letter, read_letter_topic, redrive_output
 from app.streaming.names import dlq_topic
 from app.streaming.record import Output, Record, RecordBatch
 from tests.unit.order_events import ORDER_ID, event
@@ -20,6 +21,7 @@ CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
 ORDER: list[Event] = [event(OrderCreated, 1), event(ItemAdded, 2), event(OrderConfirmed, 3)]
 OTHER = event(ItemAdded, 2, item=event(OrderCreated, 1).items[0])
 CREATED, ITEM, CONFIRMED = (CODEC.encode(each) for each in ORDER)
+VOIDED = CODEC.encode(event(EventVoided, 2))
 
 
 def built(values: Sequence[bytes], void: frozenset[int]) -> tuple[dict[bytes, Any], int]:
@@ -43,11 +45,33 @@ def test_a_view_that_is_built_again_takes_the_repaired_records_alone(wrong: byte
 
 @pytest.mark.parametrize("skipped", [ITEM, b"no event"], ids=["wrong", "unreadable"])
 def test_a_view_that_is_built_again_passes_the_version_of_a_skipped_event(skipped: bytes) -> None:
-    voided = CODEC.encode(event(EventVoided, 2))
-    order = built([CREATED, voided, CONFIRMED], frozenset())
-    assert built([CREATED, skipped, CONFIRMED, voided, CONFIRMED], frozenset({1, 2})) == order
+    order = built([CREATED, VOIDED, CONFIRMED], frozenset())
+    assert built([CREATED, skipped, CONFIRMED, VOIDED, CONFIRMED], frozenset({1, 2})) == order
     [row] = order[0].values()
     assert (row.version, row.status, row.item_count, order[1]) == (3, "confirmed", 2, 0)
+
+
+def test_a_worker_that_waits_behind_a_skipped_event_goes_on_once_its_letters_are_discarded() -> None:
+    """The event itself, and what was published behind it before it was skipped."""
+    views = order_views.build(Settings(), committed_registry())
+    with Driver([views]) as driver:
+        for value in (CREATED, b"no event", CONFIRMED, VOIDED, CONFIRMED):
+            driver.pipe(Output(ORDERS_EVENTS, ORDER_ID.encode(), value))
+        driver.run()
+        discarded: list[bytes | None] = []
+        while letters := _letters(driver, views.group)[len(discarded) :]:
+            for letter in letters:
+                driver.pipe(redrive_output(letter, "discard", "run-1"))
+                discarded.append(letter.value)
+            driver.run()
+        [row] = driver.rows(views.name, "order_summaries").values()
+        assert (row.version, row.status, discarded) == (3, "confirmed", [b"no event", CONFIRMED])
+        assert driver.rows(views.name, "blocked") == driver.rows(views.name, "parked") == {}
+
+
+def _letters(driver: Driver, group: str) -> list[Letter]:
+    found = [read_letter_topic(record) for record in driver.records(dlq_topic(group))]
+    return [letter for letter in found if isinstance(letter, Letter)]
 
 
 @pytest.mark.parametrize("offsets", [{10, 13}, {11}, {9, 14, 15}, {10, 11, 12, 13}])

@@ -13,10 +13,10 @@ TYPES: tuple[type[events.Event], ...] = (*requests.TO_PAYMENTS, *requests.TO_INV
 COMMANDS = {kind.__name__ for kind in TYPES}
 DECISIONS = {"CancelOrder", "ConfirmOrder"}
 EVENTS = {kind.__name__ for kind in (*events.ORDERS, *events.PAYMENTS, *events.INVENTORY, *events.SHIPPING)}
-# told of choreographed orders, or the begin of it
+# told of choreographed orders, the begin of it, or nothing at all
 UNEXPECTED = {
     *("OrderCreated", "ItemAdded", "PaymentCompleted", "PaymentRefunded"),
-    *("StockReleaseRefused", "DeliveryCancelRefused"),
+    *("StockReleaseRefused", "DeliveryCancelRefused", "EventVoided"),
 }
 FORWARD = ["PaymentReserved", "StockReserved", "DeliveryScheduled", "OrderConfirmed", "PaymentCaptured"]
 

@@ -12,6 +12,7 @@ from app.domain.events import (
     DeliveryRejected,
     DeliveryScheduled,
     Event,
+    EventVoided,
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
@@ -110,6 +111,22 @@ def test_refused_is_announced_and_never_undone(case: Case, answer: object) -> No
 def test_a_cancel_undoes_every_version_before_it_done_or_not(case: Case) -> None:
     step = case.rules.begin(None, event(OrderCancelled, 4), NOW)
     assert step.call == case.undo(order_id=CANCEL.order_id, order_versions=(1, 2, 3))
+
+
+@every_service
+def test_an_order_whose_confirmation_was_voided_is_undone_by_a_cancel(case: Case) -> None:
+    done = answered(case, None, case.cause, case.done)
+    assert case.rules.begin(done.row, event(OrderConfirmed, 2), NOW) == Step()
+    passed = case.rules.begin(done.row, event(EventVoided, 2), NOW)
+    cancelled = case.rules.begin(passed.row, event(OrderCancelled, 3), NOW)
+    assert cancelled.call == case.undo(order_id=CANCEL.order_id, order_versions=(1, 2))
+
+
+@every_service
+def test_what_was_voided_after_the_end_is_of_no_use(case: Case) -> None:
+    done = answered(case, None, case.cause, case.done)
+    for version in (3, 4):
+        assert case.rules.begin(done.row, event(EventVoided, version, status="confirmed"), NOW) == Step()
 
 
 @pytest.mark.parametrize("case", [INVENTORY, SHIPPING], ids=lambda case: case.timer)
