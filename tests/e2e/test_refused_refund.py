@@ -40,7 +40,7 @@ def refused(system: WholeSystem, kind: Fulfilment) -> str:
 
 
 def state(system: WholeSystem, order_id: str) -> str:
-    return str(system.ask("saga", "show", order_id)["state"])
+    return str(system.saga(order_id)["state"])
 
 
 def waiting(system: WholeSystem) -> dict[str, list[str]]:

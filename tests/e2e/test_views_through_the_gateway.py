@@ -36,9 +36,9 @@ class Shop:
         for member in self.members:
             member.wait_until_ready()
 
-    def place(self, sku: str) -> str:
+    def place(self, sku: str, currency: str = "GBP", customer: str = "ada") -> str:
         item = {"sku": sku, "quantity": 2, "unit_price_minor": 150}
-        order = {"customer_id": "ada", "currency": "GBP", "placed_at": PLACED_AT, "items": [item]}
+        order = {"customer_id": customer, "currency": currency, "placed_at": PLACED_AT, "items": [item]}
         answer = self.api.http.post("/orders", json=order)
         assert answer.status_code == 201
         return str(answer.json()["order_id"])
@@ -56,14 +56,34 @@ class Shop:
             time.sleep(0.02)
 
 
-@pytest.fixture
-def shop(database: str, tmp_path: Path) -> Iterator[Shop]:
+@pytest.fixture(scope="module")
+def shop(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """One for all tests; the last of them kills a worker of it."""
+    directory = tmp_path_factory.mktemp("shop")
     with ExitStack() as stack:
-        kafka = KafkaServer(tmp_path / "kafka")
+        kafka = KafkaServer(directory / "kafka")
         stack.callback(kafka.stop)
         kafka.start()
-        settings = Settings(kafka=kafka.bootstrap, postgres=database, session_timeout=6.0, log_level="warning")
-        yield Shop(settings, tmp_path, stack)
+        settings = Settings(kafka=kafka.bootstrap, postgres=shared_database, session_timeout=6.0, log_level="warning")
+        yield Shop(settings, directory, stack)
+
+
+def test_a_worker_names_the_owner_of_the_rows_of_others(shop: Shop) -> None:
+    order_id = shop.place("tea", "EUR", "bob")
+    owner = shop.eventually(f"/views/orders/{order_id}")["worker"]
+    answers = {str(worker.http.base_url): worker.http.get(f"/views/orders/{order_id}") for worker in shop.workers}
+    (at,) = [url.rstrip("/") for url, answer in answers.items() if answer.status_code == 200]
+    for answer in answers.values():
+        body = answer.json()
+        if answer.status_code == 200:
+            assert body["worker"] == owner
+        else:
+            assert (answer.status_code, body["code"], body["owner"]) == (503, "NOT_ACTIVE", at)
+
+
+def test_a_row_that_no_event_made_does_not_exist(shop: Shop) -> None:
+    answer = shop.api.http.get(f"/views/orders/{uuid4()}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "DOES_NOT_EXIST")
 
 
 def test_every_view_of_every_key_is_read_at_one_address_also_after_a_worker_was_killed(shop: Shop) -> None:
@@ -85,21 +105,3 @@ def test_every_view_of_every_key_is_read_at_one_address_also_after_a_worker_was_
     shop.eventually("/views/customers/ada/orders", lambda row: len(row["orders"]) == len(SKUS) + 1)
     for order_id, sku in orders.items():
         assert shop.eventually(f"/views/orders/{order_id}")["lines"][0]["sku"] == sku
-
-
-def test_a_worker_names_the_owner_of_the_rows_of_others(shop: Shop) -> None:
-    order_id = shop.place("tea")
-    owner = shop.eventually(f"/views/orders/{order_id}")["worker"]
-    answers = {str(worker.http.base_url): worker.http.get(f"/views/orders/{order_id}") for worker in shop.workers}
-    (at,) = [url.rstrip("/") for url, answer in answers.items() if answer.status_code == 200]
-    for answer in answers.values():
-        body = answer.json()
-        if answer.status_code == 200:
-            assert body["worker"] == owner
-        else:
-            assert (answer.status_code, body["code"], body["owner"]) == (503, "NOT_ACTIVE", at)
-
-
-def test_a_row_that_no_event_made_does_not_exist(shop: Shop) -> None:
-    answer = shop.api.http.get(f"/views/orders/{uuid4()}")
-    assert (answer.status_code, answer.json()["code"]) == (404, "DOES_NOT_EXIST")

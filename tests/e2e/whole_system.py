@@ -43,6 +43,7 @@ class WholeSystem:
         self.process = processes.start(words, directory=directory, log=self.log, environment=environment)
         self.settings = load(environment)
         self.http = httpx.Client(timeout=LIMIT, trust_env=False)
+        self._read: dict[str, list[Message]] = {}
 
     def wait_until_it_stays_up(self) -> None:
         until(lambda: "stays up until Ctrl-C" in self.said(), READY_S, "the demo stays up")
@@ -104,6 +105,9 @@ class WholeSystem:
     def order(self, order_id: str) -> dict[str, Any]:
         return self._get(f"{self.settings.api}/orders/{order_id}")
 
+    def saga(self, order_id: str) -> dict[str, Any]:
+        return self._get(f"{self.settings.api}/sagas/{order_id}")
+
     def wait_for(self, order_id: str, status: str, limit_s: float = LIMIT) -> dict[str, Any]:
         """The order, once it has this status."""
         until(lambda: self.order(order_id)["status"] == status, limit_s, f"order {order_id} is {status}")
@@ -117,8 +121,10 @@ class WholeSystem:
         return states
 
     def records(self, topic: str, order_id: str) -> list[Message]:
-        """Those of one order, in their order."""
-        return [message for message in self.topics.records(topic) if message.key() == order_id.encode()]
+        """Those of one order, in their order. What was read of a topic is not read again: conditions ask often."""
+        known = self._read.setdefault(topic, [])
+        known += self.topics.records(topic, after=known)
+        return [message for message in known if message.key() == order_id.encode()]
 
     def events(self, topic: str, order_id: str) -> list[Event]:
         codec = event_codec(committed_registry(), topic)
