@@ -72,6 +72,7 @@ def _field(chance: Random, name: str, item: Item) -> object:
         "currency": "GBP",
         "fulfilment": "choreography",
         "code": "declined",
+        "status": "pending",
         "action": "retry",
         "items": (item,),
         "item": item,
