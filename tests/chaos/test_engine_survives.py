@@ -12,6 +12,8 @@ from tests.chaos.engine_load import Load
 from tests.engine.cluster import PARTITIONS, Cluster, WorkerProcess
 from tests.engine.log import Log, differences, until
 
+PER_SECOND = 200
+
 
 @pytest.fixture
 def cluster(kafka: str, tmp_path: Path, unique: Callable[[str], str]) -> Iterator[Cluster]:
@@ -41,7 +43,7 @@ def test_rows_and_outputs_are_exact_through_kills_with_and_without_the_disk(clus
     rng = random.Random(7)
     workers = [cluster.start(name) for name in ("a", "b", "c")]
     cluster.ready(*workers)
-    with Load(cluster.log, cluster.source) as load:
+    with Load(cluster.log, cluster.source, PER_SECOND) as load:
         for kill in range(12):
             time.sleep(rng.uniform(0.3, 2.5))
             victim = workers.pop(rng.randrange(3))
@@ -59,7 +61,7 @@ def test_a_worker_that_was_paused_past_its_session_changes_nothing(cluster: Clus
     """It wakes up amid a checkpoint, is fenced, answers NOT_ACTIVE until it is a member again, and goes on."""
     sleeper, other = cluster.start("sleeper"), cluster.start("other")
     cluster.ready(sleeper, other)
-    with Load(cluster.log, cluster.source) as load:
+    with Load(cluster.log, cluster.source, PER_SECOND) as load:
         until(lambda: load.sent, 10, "some load")
         sleeper.pause()
         cluster.ready(other)
@@ -75,7 +77,7 @@ def test_workers_come_and_go_under_load(cluster: Cluster) -> None:
     """From one to four and back to one, by SIGTERM, with commits up to the end of each."""
     workers: list[WorkerProcess] = [cluster.start("w0")]
     cluster.ready(*workers)
-    with Load(cluster.log, cluster.source) as load:
+    with Load(cluster.log, cluster.source, PER_SECOND) as load:
         for name in ("w1", "w2", "w3"):
             workers.append(cluster.start(name))
             cluster.ready(*workers)
