@@ -13,7 +13,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from app.domain.events import Event, EventVoided, OrderCancelled, OrderConfirmed, OrderCreated
+from app.domain.events import Event, EventVoided, OrderCancelled, OrderConfirmed
 from app.embedded import processes
 from app.embedded.ports import free_ports
 from app.errors import PoisonError
@@ -111,14 +111,15 @@ class Reader:
 
 def history(kafka: str) -> dict[str, list[Event]]:
     """The events of each order, in order; without the hostile records that the page about dead letters has sent: what
-    cannot be decoded, and what is not about an order that was created. Without what stands in place of skipped ones."""
+    cannot be decoded, and what is not under the key of its order. Without what stands in place of skipped events."""
     codec = event_codec(committed_registry(), ORDERS_EVENTS)
     events: dict[str, list[Event]] = defaultdict(list)
     for record in read_topic(kafka, ORDERS_EVENTS):
         with suppress(PoisonError):
             event = codec.decode(record.value)
-            events[event.order_id] += [] if isinstance(event, EventVoided) else [event]
-    return {order_id: of_one for order_id, of_one in events.items() if isinstance(of_one[0], OrderCreated)}
+            if record.key == codec.key(event) and not isinstance(event, EventVoided):
+                events[event.order_id].append(event)
+    return events
 
 
 def times(orders: dict[str, list[Event]]) -> Iterable[str]:
