@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from app.streaming.blocked import PARKED
 from app.streaming.errors import RetentionError, TopicError
 from app.streaming.kafka.clients import COMMON, unreachable
+from app.streaming.kafka.moving import passes
 from app.streaming.record import RECORD_LIMIT
 from app.streaming.topology import Kind, TopicSpec
 
@@ -59,16 +60,29 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
     kept = _counts(admin, bootstrap, specs)
     _check_counts(kept, partitions)
     missing = {spec.name: spec for spec in specs if spec.name not in kept}
-    new = [NewTopic(name, partitions, replication, config=SETTINGS[spec.kind]) for name, spec in missing.items()]
-    for name, future in admin.create_topics(new, request_timeout=REQUEST_S).items() if new else ():
-        try:
-            future.result(REQUEST_S)
-        except KafkaException as error:
-            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                raise TopicError(f"topic {name} could not be created: {error.args[0].str()}") from error
+    _create(admin, [NewTopic(name, partitions, replication, config=SETTINGS[missing[name].kind]) for name in missing])
     _alter(admin, _wrong_settings(admin, [spec for spec in specs if spec.name in kept]))
     _wait_for_leaders(bootstrap, [TopicPartition(name, number) for name in missing for number in range(partitions)])
     return Applied(sorted(missing), sorted(kept))
+
+
+def _create(admin: AdminClient, new: list[NewTopic]) -> None:
+    """Asked again while brokers come and go: the one that was asked may have made a topic, and not have said so."""
+    until = time.monotonic() + REQUEST_S
+    while new:
+        asked = admin.create_topics(new, request_timeout=REQUEST_S)
+        failed = {name: error for name, future in asked.items() if _is_trouble(error := future.exception(REQUEST_S))}
+        new = [topic for topic in new if topic.topic in failed]
+        for name, error in failed.items():
+            if not passes(error) or time.monotonic() > until:
+                raise TopicError(f"topic {name} could not be created: {error.args[0].str()}") from error
+        if new:
+            time.sleep(AGAIN_S)
+
+
+def _is_trouble(error: BaseException | None) -> bool:
+    is_there = isinstance(error, KafkaException) and error.args[0].name() == "TOPIC_ALREADY_EXISTS"
+    return error is not None and not is_there
 
 
 def _wait_for_leaders(bootstrap: str, created: list[TopicPartition]) -> None:
