@@ -44,7 +44,8 @@ class RowCache:
         rows = self.rows
         wanted = {key for key in keys if key not in rows}
         if wanted:
-            for generation in self._older:
+            # the latest first: what was written unread is not what an older one holds
+            for generation in reversed(self._older):
                 if again := wanted.intersection(generation.rows):
                     self._rejuvenate(generation, again)
                     wanted -= again

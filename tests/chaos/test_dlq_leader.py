@@ -124,7 +124,7 @@ def test_nothing_is_committed_past_a_dead_letter_that_cannot_be_delivered(
         ends = cluster.log.ends(cluster.source)
         until(lambda: all(committed(cluster, one) == ends[one] for one in OTHERS), 60, "the other tasks go on")
         until(lambda: time.monotonic() - gone_at > AWAY_S, AWAY_S + 60, "the broker was away for long")
-        assert f"[{CONCERNED}] " in str(worker.get("/tasks")["unready"])
+        until(lambda: f"[{CONCERNED}] " in str(worker.get("/tasks")["unready"]), 60, "the worker says what holds it up")
         assert committed(cluster, CONCERNED) <= undelivered[0][0]
 
         lost.start()

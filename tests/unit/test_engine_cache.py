@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.streaming.cache import ROW_OVERHEAD
@@ -140,6 +140,12 @@ def test_a_change_that_is_not_yet_durable_outlives_making_room() -> None:
     assert task.rows.get(b"%08d" % 4) is None
 
 
+# a row that is written unread, while an older generation holds that there is none
+READ, READ_AGAIN = [("r", n, 0) for n in range(7)], [("r", n, 0) for n in range(3)]
+WRITTEN_UNREAD = [*READ, ("c", 0, 0), *READ_AGAIN, ("w", 3, 0), ("c", 0, 0)]
+
+
+@example(WRITTEN_UNREAD)
 @given(st.lists(st.tuples(st.sampled_from("rwdc"), st.integers(0, 9), st.integers(0, 60)), max_size=60))
 def test_a_table_answers_as_a_dictionary_does(steps: list[tuple[str, int, int]]) -> None:
     """Whatever is read, written, deleted and committed, with room for some of the rows."""
