@@ -83,7 +83,7 @@ def test_of_two_workers_with_one_name_one_ends_saying_so(cluster: Cluster, tmp_p
     twins = [cluster.start("twin", static=True)]
     cluster.ready(*twins)
     twins.append(cluster.start("twin", elsewhere=True, static=True, directory=str(tmp_path / "second")))
-    until(lambda: not all(twin.is_alive() for twin in twins), 60, "the end of one")
+    until(lambda: not all(twin.is_alive() for twin in twins), 120, "the end of one")
     [ended], [left] = [[twin for twin in twins if twin.is_alive() == alive] for alive in (False, True)]
     assert ended.process.returncode == 2
     assert "NameInUseError" in ended.said()
