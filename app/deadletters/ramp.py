@@ -17,11 +17,11 @@ class Ramp:
 
     def due(self, now: float, sent: int, decided: int) -> int:
         """How many may be sent now. Time in which none was asked for is not saved up beyond one second."""
+        self._due = min(self._due + (now - self._counted) * self.rate, max(self.rate, 1.0))
+        self._counted = now
         if now - self._step_began >= self._step_s and 2 * decided >= sent and self.rate < self._cap:
             self.rate = min(self.rate * FACTOR, self._cap)
             self._step_began = now
-        self._due = min(self._due + (now - self._counted) * self.rate, max(self.rate, 1.0))
-        self._counted = now
         return int(self._due)
 
     def took(self, count: int) -> None:

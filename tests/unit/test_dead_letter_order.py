@@ -61,6 +61,13 @@ def test_the_rate_grows_tenfold_a_step_up_to_its_cap() -> None:
     assert [total for at, _, total in rates if at in (4.9, 9.9)] == [5, 55]
 
 
+def test_time_before_a_step_counts_at_the_rate_that_it_had() -> None:
+    ramp = Ramp(1_000, 0.0, step_s=1.0)
+    ramp.took(ramp.due(0.0, 0, 0))
+    assert ramp.due(1.0, 1, 1) == 1
+    assert ramp.rate == 10
+
+
 def test_the_rate_does_not_grow_while_nothing_comes_back() -> None:
     ramp = Ramp(1_000, 0.0, step_s=1.0)
     for second in range(20):
