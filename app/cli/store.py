@@ -23,7 +23,7 @@ from app.eventstore.audit.skip import Skip, Skips
 from app.eventstore.port import PAGE, START, Recorded
 from app.eventstore.postgres import PostgresEventStore
 from app.eventstore.streams import MAX_VERSION
-from app.serde.codec import event_codec
+from app.serde.codec import EventCodec, event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 
@@ -49,9 +49,8 @@ def audit(
     Exit codes: 0 all is as it must be; 1 something is wrong, after a repair too; 2 it could not run.
     """
     settings = load()
-    codec = event_codec(committed_registry(), ORDERS_EVENTS)
     with Bars(Console(stderr=True)) as bars:
-        running = Audit(settings.postgres, settings.kafka, ORDERS_EVENTS, codec.decode, _Progress(bars).tell)
+        running = Audit(settings.postgres, settings.kafka, ORDERS_EVENTS, _codec().decode, _Progress(bars).tell)
         report = running.repair() if repair else running.look()
     if as_json:
         print_json(report)
@@ -113,7 +112,7 @@ def events(
 
 async def _print_events(after: str, limit: int | None, *, as_json: bool) -> None:
     settings = load()
-    async with PostgresEventStore(settings.postgres, event_codec(committed_registry(), ORDERS_EVENTS)) as store:
+    async with PostgresEventStore(settings.postgres, _codec()) as store:
         async for recorded in _events(store, after, limit):
             event, kind = recorded.event, type(recorded.event).__name__
             if as_json:
@@ -131,8 +130,12 @@ async def _events(store: PostgresEventStore, after: str, limit: int | None) -> A
         left = None if left is None else left - len(page)
 
 
+def _codec() -> EventCodec:
+    return event_codec(committed_registry(), ORDERS_EVENTS)
+
+
 def _skips() -> Skips:
-    return Skips(load().postgres, event_codec(committed_registry(), ORDERS_EVENTS))
+    return Skips(load().postgres, _codec())
 
 
 def _told(skip: Skip) -> str:

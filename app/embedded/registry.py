@@ -12,13 +12,12 @@ from urllib.request import urlopen
 
 from app.embedded import jars, processes
 from app.embedded.files import FileLock, cache_directory
-from app.embedded.java import java_environment, java_runtime
+from app.embedded.java import SMALL, java_environment, java_runtime
 from app.embedded.ports import LOOPBACK, free_ports
 from app.embedded.server import Server
 from app.errors import SetupError
 
 LOCK = Path(__file__).with_name("registry.lock")
-FLAGS = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 API = "apis/ccompat/v7"
 ANSWER_S = 1.0
 UNPACK_LIMIT = 300.0
@@ -58,7 +57,7 @@ class RegistryServer(Server):
             "apicurio.datasource.url": f"jdbc:h2:file:{self.directory / 'registry'}",
         }
         options = [f"-D{name}={value}" for name, value in settings.items()]
-        command = [java_runtime()[0], *FLAGS, *options, "-jar", str(_program() / "quarkus-run.jar")]
+        command = [java_runtime()[0], *SMALL, *options, "-jar", str(_program() / "quarkus-run.jar")]
         return processes.start(command, directory=self.directory, log=self.log, environment=java_environment())
 
     def _missing(self) -> str:

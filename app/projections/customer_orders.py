@@ -5,7 +5,8 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from app.domain.events import Micros
-from app.projections.order_summaries import OrderSummary, Status
+from app.domain.fields import Status
+from app.projections.order_summaries import OrderSummary
 
 
 class Row(Struct, frozen=True, array_like=True, gc=False):

@@ -36,9 +36,9 @@ from app.domain.events import (
     StockReserved,
     StockVoided,
 )
+from app.domain.fields import Status
 from app.domain.streams import is_next
 
-Status: TypeAlias = Literal["pending", "confirmed", "cancelled"]
 Delivery: TypeAlias = Literal["none", "scheduled", "rejected", "cancelled"]
 
 

@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from app.projections.order_summaries import Lines, OrderSummary, Status, unpacked
+from app.domain.fields import Status
+from app.projections.order_summaries import Lines, OrderSummary, unpacked
 
 
 class Row(Struct, frozen=True, array_like=True, gc=False):

@@ -29,6 +29,7 @@ def appends_held(connection: Connection) -> Iterator[None]:
         connection.execute(LOCK)
         connection.execute(BESIDE_HANDOVERS)
         yield
+        connection.execute(NOTIFY)
 
 
 def republish(connection: Connection, decode: Callable[[bytes | None], Event], order_id: UUID, version: int) -> int:
@@ -45,7 +46,6 @@ def republish(connection: Connection, decode: Callable[[bytes | None], Event], o
         kind, moment, trace = (text.decode() for text in (row.type, row.time, row.trace))
         rows.append((order_id, at, row.event_id, kind, payload, moment, trace))
     connection.cursor().executemany(PUBLISH, rows)
-    connection.execute(NOTIFY)
     return len(rows)
 
 

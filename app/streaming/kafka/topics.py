@@ -1,6 +1,9 @@
 """Creates the topics that topologies declare, checks them, and empties them: a worker never makes one."""
 
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 import msgspec
 from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
@@ -41,6 +44,9 @@ WAITING: dict[Kind, str] = {
     "redrive": "letters wait there on their way back, however long their worker is away",
     "dlq": "dead letters wait there for an operator, and their keys with them",
 }
+
+AskedT = TypeVar("AskedT")
+AnswerT = TypeVar("AnswerT")
 
 SET = AlterConfigOpType.SET
 AT_LEAST = {"max.message.bytes", "delete.retention.ms"}
@@ -144,18 +150,8 @@ def keep_again(admin: AdminClient, specs: list[TopicSpec]) -> None:
 def empty(admin: AdminClient, specs: list[TopicSpec], partitions: int) -> None:
     """Delete every record that is there now; offsets go on from where they were (blocking)."""
     places = [TopicPartition(spec.name, number, OFFSET_END) for spec in specs for number in range(partitions)]
-    until = time.monotonic() + REQUEST_S
-    while True:
-        try:
-            for deleted in admin.delete_records(places, request_timeout=REQUEST_S).values():
-                deleted.result(REQUEST_S)
-        except KafkaException as error:
-            # a broker learns of a changed policy a moment later
-            if error.args[0].name() != "POLICY_VIOLATION" or time.monotonic() > until:
-                raise
-            time.sleep(AGAIN_S)
-        else:
-            return
+    # a broker learns of a changed policy a moment later
+    _answers("POLICY_VIOLATION", lambda: admin.delete_records(places, request_timeout=REQUEST_S))
 
 
 def _wrong_settings(admin: AdminClient, specs: list[TopicSpec]) -> dict[TopicSpec, dict[str, str]]:
@@ -173,17 +169,22 @@ def _wrong_settings(admin: AdminClient, specs: list[TopicSpec]) -> dict[TopicSpe
 def _settings(admin: AdminClient, specs: list[TopicSpec]) -> dict[TopicSpec, dict[str, str]]:
     """Of topics that there are. Asked again for a while, since a broker may learn later than others of a new one."""
     asked = {ConfigResource(ConfigResource.Type.TOPIC, spec.name): spec for spec in specs}
+    if not asked:
+        return {}
+    found = _answers("UNKNOWN_TOPIC_OR_PART", lambda: admin.describe_configs(list(asked), request_timeout=REQUEST_S))
+    return {asked[topic]: {name: entry.value for name, entry in entries.items()} for topic, entries in found.items()}
+
+
+def _answers(passing: str, ask: Callable[[], dict[AskedT, Future[AnswerT]]]) -> dict[AskedT, AnswerT]:
+    """All of them; asked again for a while as long as one is this error."""
     until = time.monotonic() + REQUEST_S
     while True:
-        answers = admin.describe_configs(list(asked), request_timeout=REQUEST_S) if asked else {}
         try:
-            found = {asked[topic]: future.result(REQUEST_S) for topic, future in answers.items()}
+            return {asked: answer.result(REQUEST_S) for asked, answer in ask().items()}
         except KafkaException as error:
-            if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART" or time.monotonic() > until:
+            if error.args[0].name() != passing or time.monotonic() > until:
                 raise
             time.sleep(AGAIN_S)
-        else:
-            return {spec: {name: entry.value for name, entry in entries.items()} for spec, entries in found.items()}
 
 
 def _serves(name: str, found: str, value: str) -> bool:

@@ -132,14 +132,12 @@ class Turns:
     def _is_due(self, owned: OwnedTask) -> bool:
         now, task = time.monotonic(), owned.task
         since, quiet_for = now - owned.checkpointed_at, now - owned.taken_at
-        if not task.is_dirty():
-            return False
         has_effects = task.state.has_effects()
         if has_effects and owned.is_over(WRITE_OVER):
             return since >= SOONEST_S
-        if task.topology.unhurried or not has_effects:
-            return since >= UNHURRIED_S or min(since, quiet_for) >= QUIET_S
-        return since >= (self._interval_s if self.catching_up else SOONEST_S)
+        if has_effects and not task.topology.unhurried:
+            return since >= (self._interval_s if self.catching_up else SOONEST_S)
+        return task.is_dirty() and (since >= UNHURRIED_S or min(since, quiet_for) >= QUIET_S)
 
     async def _checkpoint(self, owned: OwnedTask) -> None:
         # side by side they would only share the machine while all of it is needed to catch up
