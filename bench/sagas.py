@@ -1,9 +1,9 @@
 """What an order costs by either way of fulfilment, and how long it takes: `python -m bench.sagas`.
 
 The capacity of the whole system of `orderflow demo` is measured first: orders of both kinds come in faster and faster,
-up to the last rate at which 99 of 100 have their outcome within two seconds. Then orders of one kind at a time come in
-at 70 % of that. Latency is from the append of `OrderCreated` to the append of the outcome; the CPU is of all processes
-of orderflow, and of its servers.
+up to the last rate at which 99 of 100 have their outcome within two seconds. Then they come in at 70 % of that, of both
+kinds, and once more of one kind at a time. Latency is from the append of `OrderCreated` to that of the outcome; the
+CPU is of all processes of orderflow, and of its servers.
 """
 
 import argparse
@@ -31,8 +31,10 @@ RAMP = (15, 20, 25, 32, 40, 50, 63, 80, 100, 125, 160)  # orders/s
 STEP_S = 15.0
 LIMIT_MS = 2_000.0
 AT_ONCE = 32
+WARM_UP = 3000  # orders, after which Java has compiled what is used most
 # the share of the orders that a saga fulfils
-KINDS = {"choreography": 0.0, "orchestration": 1.0}
+LOADS = {"both": 0.5, "choreography": 0.0, "orchestration": 1.0}
+KINDS = ("choreography", "orchestration")
 MOST = "<= 1.5"
 # in the order in which the orders were created
 SPANS = """
@@ -91,41 +93,55 @@ async def capacity_of(system: System) -> int:
     return kept
 
 
-async def measured(system: System, kind: str, capacity: int, seconds: float) -> dict[str, Any]:
-    """One kind of orders at its share of the capacity."""
+async def measured(system: System, load: str, capacity: int, seconds: float) -> list[dict[str, Any]]:
+    """The kinds of orders in a load, at their share of the capacity."""
     rate = SHARE * capacity
-    orders = planned(kind, int(rate * seconds), KINDS[kind])
-    spent = await fulfilled(system, kind, orders, rate)
-    spans = spans_ms(system.settings.postgres, orders)
-    found = percentiles(kind, 1, spans)
-    return {
-        "kind": kind,
-        "capacity orders/s": capacity,
-        "orders/s offered": round(rate),
-        "orders": len(orders),
-        "without outcome": len(orders) - len(spans),
-        "p50 ms": round(found.p50_ms),
-        "p99 ms": round(found.p99_ms),
-        "max ms": round(found.max_ms),
+    orders = planned(load, int(rate * seconds), LOADS[load])
+    spent = await fulfilled(system, load, orders, rate)
+    cost = {
         "CPU ms/order": round(1000 * spent.ours_s / len(orders), 1),
         "servers' CPU ms/order": round(1000 * spent.servers_s / len(orders), 1),
     }
+    rows = []
+    for kind in KINDS:
+        if of_kind := [order for order in orders if order.fulfilment == kind]:
+            spans = spans_ms(system.settings.postgres, of_kind)
+            found = percentiles(kind, 1, spans)
+            rows.append(
+                {
+                    "load": load,
+                    "kind": kind,
+                    "capacity orders/s": capacity,
+                    "orders/s offered": round(rate),
+                    "orders": len(of_kind),
+                    "without outcome": len(of_kind) - len(spans),
+                    "p50 ms": round(found.p50_ms),
+                    "p99 ms": round(found.p99_ms),
+                    "max ms": round(found.max_ms),
+                    **cost,
+                }
+            )
+    return rows
 
 
 def beside(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each with its p99 beside that of the first, and what is wanted of that."""
-    first = figures[0]["p99 ms"]
+    """Each with its p99 beside that of choreography under the same conditions, and what is wanted of that."""
+    first = {row["load"]: row["p99 ms"] for row in figures if row["kind"] == KINDS[0]}
     return [
-        figure | {"p99 / first": round(figure["p99 ms"] / first, 2), "wanted": MOST if nth else ""}
-        for nth, figure in enumerate(figures)
+        row
+        | {
+            "p99 / choreography's": round(row["p99 ms"] / first.get(row["load"], first[KINDS[0]]), 2),
+            "wanted": MOST if row["kind"] == KINDS[1] and row["load"] in first else "",
+        }
+        for row in figures
     ]
 
 
 async def _all(seconds: float) -> list[dict[str, Any]]:
     async with whole_system() as system:
-        await fulfilled(system, "warm-up", planned("warm-up", 500, 0.5), 0)
+        await fulfilled(system, "warm-up", planned("warm-up", WARM_UP, 0.5), 0)
         capacity = await capacity_of(system)
-        return beside([await measured(system, kind, capacity, seconds) for kind in KINDS])
+        return beside([row for load in LOADS for row in await measured(system, load, capacity, seconds)])
 
 
 def main() -> None:

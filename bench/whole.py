@@ -7,6 +7,9 @@ from pathlib import Path
 
 from app.cli.demoing.system import System
 from app.config import load
+from app.embedded.kafka import KafkaServer
+
+LARGE = ("-Xms1g", "-Xmx1g", "-XX:+UseSerialGC")
 
 
 @contextlib.asynccontextmanager
@@ -14,6 +17,7 @@ async def whole_system() -> AsyncIterator[System]:
     """One worker for each topology, on servers of its own; it is stopped, and what it stored is gone, afterwards."""
     with tempfile.TemporaryDirectory(prefix="orderflow-bench-", ignore_cleanup_errors=True) as directory:
         system = System(Path(directory), load(), 1, lambda text: None)
+        system.stack.kafka = KafkaServer(system.stack.kafka.directory, java=LARGE)
         try:
             await system.start(keep=False)
             yield system

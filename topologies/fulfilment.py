@@ -27,5 +27,5 @@ def build(settings: Settings, registry: SchemaRegistry, decisions: Gateway) -> T
         rules=Watchdog(int(settings.order_deadline * 1_000_000)),
         rows=FULFILMENTS,
         watching=WATCHING,
-        unhurried=True,  # its decisions are in the store before any checkpoint
+        awaited="calls",  # its decisions are in the store before any checkpoint
     )

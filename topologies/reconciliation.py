@@ -48,7 +48,7 @@ class _Nobody:
 def build(settings: Settings, registry: SchemaRegistry) -> Topology:
     topology = Topology(NAME, policy(NAME, settings))
     topology.watching = frozenset({SETTLE})
-    topology.unhurried = True
+    topology.awaited = "nothing"
     topology.emits(ALERTS)
     by_product = topology.repartition("by-product", StockMoved, lambda moved: product_key(moved.sku))
     reads = event_sources(topology, registry, ORDERS_EVENTS, PAYMENTS_EVENTS, INVENTORY_EVENTS)

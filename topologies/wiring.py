@@ -19,7 +19,7 @@ from app.streaming.policy import FailurePolicy
 from app.streaming.reactions import Gateway, Reactions, Rules
 from app.streaming.record import Output
 from app.streaming.table import TableSpec
-from app.streaming.topology import Codec, Source, TaskBatch, Topology
+from app.streaming.topology import Awaited, Codec, Source, TaskBatch, Topology
 
 
 def policy(name: str, settings: Settings) -> FailurePolicy:
@@ -78,14 +78,14 @@ def reacting(
     rules: Rules,
     rows: TableSpec[Any],
     watching: tuple[str, ...] = (),
-    unhurried: bool = False,
+    awaited: Awaited = "outputs",
 ) -> Topology:
     """A topology that reacts to what `reads` carry by these rules, through the gateway, and emits events.
 
-    Timers named in `watching` only look. When `unhurried`, nobody waits for what it emits.
+    Timers named in `watching` only look. `awaited`: of what it does, what somebody waits for.
     """
     topology = Topology(name, policy(name, settings), start_required=True)
-    topology.watching, topology.unhurried = frozenset(watching), unhurried
+    topology.watching, topology.awaited = frozenset(watching), awaited
     for topic in emits:
         topology.emits(topic)
     reactions = Reactions(

@@ -37,7 +37,9 @@ class Boundary:
         parking: Parking,
         timers: Timers | None,
         now_us: Callable[[], int],
+        wake: Callable[[], None],
     ) -> None:
+        self.wake = wake
         self.group, self.partition, self.policy = group, partition, policy
         self.state, self.parking, self.timers, self.now_us = state, parking, timers, now_us
 

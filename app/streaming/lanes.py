@@ -162,6 +162,7 @@ class Lanes:
                 self._fault = error
             self._admitted -= 1
         del self._lanes[key], self._jobs[key]
+        self._boundary.wake()
         if key == self._probe:
             self._probe_ended()
         if self._admitted == 0:

@@ -27,9 +27,6 @@ class Snapshot(msgspec.Struct, frozen=True):
             for key, data in rows.items():
                 yield prefix + key, data
 
-    def is_progress(self) -> bool:
-        return bool(self.outputs) or any(rows for _, rows in self.rows)
-
 
 class TaskState:
     """The task's tables, pending outputs and positions. A reset loses everything that is not committed."""
@@ -57,7 +54,10 @@ class TaskState:
         return output
 
     def has_effects(self) -> bool:
-        return bool(self.outputs) or any(table.dirty for table in self.tables.values())
+        return bool(self.outputs) or self.has_changed_rows()
+
+    def has_changed_rows(self) -> bool:
+        return any(table.dirty for table in self.tables.values())
 
     def has_moved(self) -> bool:
         return self.positions != self.durable

@@ -27,7 +27,9 @@ TIMERS = "timers"
 class Task:
     """Takes record batches, tells what is due, and holds the effects that the next checkpoint makes durable."""
 
-    def __init__(self, topology: Topology, partition: int, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self, topology: Topology, partition: int, now_us: Callable[[], int], wake: Callable[[], None] = lambda: None
+    ) -> None:
         self.topology, self.partition, self.now_us = topology, partition, now_us
         self.status: Status = "restoring"
         self.epoch = 0
@@ -35,7 +37,7 @@ class Task:
         self.parking = Parking(self.state.tables[BLOCKED.name], self.state.tables[PARKED.name])
         self.timers = Timers(self.state.tables[TIMERS], topology.watching) if TIMERS in self.state.tables else None
         self.boundary = Boundary(
-            topology.group, partition, topology.policy, self.state, self.parking, self.timers, now_us
+            topology.group, partition, topology.policy, self.state, self.parking, self.timers, now_us, wake
         )
         jitter = topology.policy.jitter
         self.delayed = {topic: Delayed(topic, delay, jitter) for topic, delay in topology.delayed_topics.items()}

@@ -79,6 +79,10 @@ class TopicSpec(msgspec.Struct, frozen=True):
     kind: Kind
 
 
+# effects are rows and outputs; calls are made before a checkpoint
+Awaited: TypeAlias = Literal["effects", "outputs", "calls", "nothing"]
+
+
 class TaskBatch(Protocol):
     """A record batch on its way to the task that it belongs to."""
 
@@ -88,9 +92,9 @@ class TaskBatch(Protocol):
 class Topology:
     """One consumer group, one deployable unit. `start_required`: it acts on the outside, so it is told its start.
 
-    Timers with a name of `watching` change nothing that records are judged by: see `Timers`. When it is `unhurried`,
-    nobody waits for its checkpoints: rows and outputs are seen half a second later, and more records share one. The
-    records at the offsets in `void`, by topic and partition, do not count: tasks pass them by.
+    Timers with a name of `watching` change nothing that records are judged by: see `Timers`. `awaited` says for what of
+    its own somebody waits; with the rest a checkpoint takes its time, and more records share one. The records at the
+    offsets in `void`, by topic and partition, do not count: tasks pass them by.
     """
 
     def __init__(self, name: str, policy: FailurePolicy, *, start_required: bool = False) -> None:
@@ -99,7 +103,7 @@ class Topology:
         self.tables: dict[str, TableSpec[Any]] = {}
         self.row_checks: dict[str, RowCheck] = {}
         self.watching: frozenset[str] = frozenset()
-        self.unhurried = False
+        self.awaited: Awaited = "effects"
         self.void: Mapping[tuple[str, int], frozenset[int]] = {}
         self.outputs: list[str] = []
         self.runner: RunnerFactory | None = None

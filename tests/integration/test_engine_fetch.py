@@ -1,12 +1,14 @@
 """What goes to and from each client: records as they stand in their topic, from where it was told to; rows by key."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
 
 import pytest
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, Producer, TopicPartition
 
-from app.streaming.kafka.client import AVAILABLE, VARIABLE, rows_sender
+from app.streaming.kafka.client import AVAILABLE, VARIABLE, intake_of, rows_sender
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.log import read_topic
@@ -112,6 +114,23 @@ async def test_a_position_that_the_log_lacks_is_told(topic: Topic) -> None:
     topic.fetcher.assign(0, {topic.name: 5})
     assert not await topic.until(lambda batches: bool(batches or topic.errors))
     assert topic.errors == [KafkaError._AUTO_OFFSET_RESET]
+
+
+async def test_a_wait_for_records_is_not_over_when_a_partition_has_no_more(topic: Topic) -> None:
+    """Every marker of a transaction moves an end: it is told, but not by a turn of the worker for it alone."""
+    consumer = Clients(topic.kafka, topic.name).fetcher()
+    intake, wait_s, ends = intake_of(consumer), 0.3, 0
+    intake.add(topic.name, 0)
+    consumer.assign([TopicPartition(topic.name, 0, 0)])
+    for _ in range(TURNS):
+        began = time.monotonic()
+        ends += len(await asyncio.to_thread(intake.take, 10, wait_s))
+        assert time.monotonic() - began > 0.9 * wait_s
+        if ends:
+            break
+    assert ends == 1
+    intake.close()
+    consumer.close()
 
 
 async def test_a_batch_may_be_held_while_the_fetch_is_closed(topic: Topic) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from app.streaming.kafka import checkpoint, owned, turns
+from app.streaming.kafka import checkpoint, owned
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.state import Snapshot, TaskState
@@ -56,7 +56,7 @@ def _transactions(producer: Told, leaving: asyncio.Event | None = None) -> Trans
 async def test_offsets_are_sent_again_in_the_same_transaction_while_a_coordinator_moves() -> None:
     producer = Told(MOVING, MOVING)
     await _transactions(producer).commit_positions({"some-topic": 3})
-    assert producer.calls == ["begin", "offsets", "offsets", "offsets", "commit"]
+    assert producer.calls == ["begin", "offsets", "offsets", "offsets", "commit", "begin"]
 
 
 def test_only_the_offsets_that_have_moved_are_in_a_checkpoint() -> None:
@@ -73,27 +73,7 @@ def test_only_the_offsets_that_have_moved_are_in_a_checkpoint() -> None:
 async def test_a_checkpoint_that_moves_no_offset_sends_none() -> None:
     producer = Told()
     await _transactions(producer).commit(Snapshot([], [], {}))
-    assert producer.calls == ["begin", "commit"]
-
-
-@pytest.mark.parametrize("records_come", [True, False])
-@pytest.mark.parametrize(("unhurried", "effects"), [(False, True), (True, True), (False, False)])
-def test_a_checkpoint_that_nobody_waits_for_comes_when_no_more_records_do(
-    monkeypatch: pytest.MonkeyPatch, unhurried: bool, effects: bool, records_come: bool
-) -> None:
-    def is_due(since_s: float) -> bool:
-        monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=lambda: since_s))
-        one.taken_at = since_s if records_come else 0.0
-        return carrying._is_due(one)
-
-    nobody: Any = SimpleNamespace()
-    carrying = turns.Turns({}, nobody, 0.1, nobody)
-    state = SimpleNamespace(has_effects=lambda: effects)
-    task = SimpleNamespace(state=state, topology=SimpleNamespace(unhurried=unhurried), is_dirty=lambda: True)
-    one: Any = SimpleNamespace(task=task, checkpointed_at=0.0, is_over=lambda _: False)
-    nobody_waits = turns.UNHURRIED_S if records_come else turns.QUIET_S
-    after_s = turns.SOONEST_S if effects and not unhurried else nobody_waits
-    assert (is_due(0.9 * after_s), is_due(after_s)) == (False, True)
+    assert producer.calls == ["begin", "commit", "begin"]
 
 
 @pytest.mark.anyio
@@ -161,4 +141,4 @@ async def test_a_commit_that_waits_for_a_broker_keeps_no_other_task_waiting(monk
     assert not waiting.done()
     waits.comes_back.set()
     await waiting
-    assert waits.calls == ["begin", "offsets", "commit"]
+    assert waits.calls == ["begin", "offsets", "commit", "begin"]

@@ -39,7 +39,10 @@ class Transactions:
         self, producer: Producer, offsets: Consumer, partition: int, metadata: str, leaving: asyncio.Event | None = None
     ) -> None:
         self._held, self._send_rows = [producer], rows_sender()
-        self._offsets, self._partition, self._metadata = offsets, partition, metadata
+        self._partition, self._metadata = partition, metadata
+        # generation -1 of a consumer that never joined: fencing is by the transactional id, not by the group
+        self._group = offsets.consumer_group_metadata()
+        self._begun = False
         self._leaving = leaving or asyncio.Event()
 
     @property
@@ -56,14 +59,19 @@ class Transactions:
 
     async def commit(self, snapshot: Snapshot) -> None:
         """Steps 1 to 3; raises `KafkaException` when the task must go back to its last checkpoint."""
-        self._producer.begin_transaction()
+        self._begin()
         await self._produce(snapshot)
         await self._finish(snapshot.positions)
 
     async def commit_positions(self, positions: dict[str, int]) -> None:
         """A checkpoint of positions alone."""
-        self._producer.begin_transaction()
+        self._begin()
         await self._finish(positions)
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._producer.begin_transaction()
+        self._begun = False
 
     async def _produce(self, snapshot: Snapshot) -> None:
         """In slices: the loop's other work goes on meanwhile."""
@@ -133,8 +141,7 @@ class Transactions:
 
     def _send_offsets(self, positions: dict[str, int]) -> None:
         offsets = [TopicPartition(t, self._partition, o, self._metadata) for t, o in positions.items()]
-        # generation -1 of a consumer that never joined: fencing is by the transactional id, not by the group
-        self._producer.send_offsets_to_transaction(offsets, self._offsets.consumer_group_metadata(), ASK_S)
+        self._producer.send_offsets_to_transaction(offsets, self._group, ASK_S)
 
     def _commit(self) -> None:
         """Asks until the outcome is known."""
@@ -146,4 +153,8 @@ class Transactions:
                 if not error.args[0].retriable() or time.monotonic() > until:
                     raise
             else:
-                return
+                break
+        # the next one, of which brokers hear with its first record: the client holds up this process while it begins
+        with contextlib.suppress(KafkaException):  # the next checkpoint meets it
+            self._producer.begin_transaction()
+            self._begun = True

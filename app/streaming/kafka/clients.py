@@ -14,6 +14,7 @@ COMMON = {
     "reconnect.backoff.max.ms": 1_000,  # the default is 10 s: a broker that is back would be noticed that late
     "log_level": 2,  # what fails is raised where it was asked for
 }
+PATIENT = {"fetch.min.bytes": 100_000, "fetch.wait.max.ms": 500}
 
 
 def unreachable(bootstrap: str, error: KafkaException) -> KafkaUnreachableError:
@@ -49,8 +50,9 @@ class Clients:
             }
         )
 
-    def fetcher(self) -> Consumer:
-        """A consumer without membership, for sources: fast, and told its positions.
+    def fetcher(self, *, patient: bool = False) -> Consumer:
+        """A consumer without membership, for sources: fast, and told its positions. A patient one lets the brokers
+        gather records for a while, which costs them less.
 
         It queues little: what waits long is out of the processor's caches when its turn comes, and takes memory.
         """
@@ -59,7 +61,7 @@ class Clients:
                 "queued.min.messages": 3_000,
                 "queued.max.messages.kbytes": 65_536,
                 "fetch.message.max.bytes": 300_000,
-                "fetch.wait.max.ms": 100,
+                **(PATIENT if patient else {"fetch.wait.max.ms": 100}),
             }
         )
 

@@ -1,5 +1,6 @@
 """What a client has fetched, as columns of keys and values and as records; what it is to send. By its own messages."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
@@ -51,7 +52,7 @@ class Intake(Protocol):
         ...
 
     def take(self, most: int, wait_s: float) -> list[Taken]:
-        """What is there, of `most` messages; waits so long for the first one."""
+        """What is there, of `most` messages; waits so long for the first one, while partitions that end are noted."""
         ...
 
     def close(self) -> None:
@@ -69,15 +70,20 @@ class MessageIntake:
         """What is assigned is taken."""
 
     def take(self, most: int, wait_s: float) -> list[Taken]:
-        messages = self._consumer.consume(most, 0)
-        if not messages and wait_s:
+        messages, until = self._consumer.consume(most, 0), time.monotonic() + wait_s
+        while len(messages) < most and all(map(_is_end, messages)) and (left_s := until - time.monotonic()) > 0:
             # consume() with a timeout waits for all it was asked for; poll() returns with the first
-            message = self._consumer.poll(wait_s)
-            messages = [] if message is None else [message, *self._consumer.consume(most - 1, 0)]
+            if message := self._consumer.poll(left_s):
+                messages += [message, *self._consumer.consume(most - len(messages) - 1, 0)]
         return _by_place(messages) if messages else []
 
     def close(self) -> None:
         """Its records are Python's own."""
+
+
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF
 
 
 def _by_place(messages: list[Message]) -> list[Taken]:
@@ -89,7 +95,7 @@ def _by_place(messages: list[Message]) -> list[Taken]:
         if error is None:
             groups.setdefault(place, []).append(message)
             ends[place] = message.offset() + 1
-        elif error.code() == KafkaError._PARTITION_EOF:
+        elif _is_end(message):
             ends[place] = message.offset()
         else:
             failed.append(Taken(*place, 0, 0, error=error))

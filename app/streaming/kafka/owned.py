@@ -46,7 +46,7 @@ class OwnedTask:
         self._told_at = 0.0
         self.idle = asyncio.Event()
         self.idle.set()
-        self.checkpointed_at = self.taken_at = 0.0
+        self.checkpointed_at = self.taken_at = self.commit_s = 0.0
         self._commits_since: float | None = None
         self.failures = 0
         self.trouble: Exception | None = None
@@ -161,7 +161,8 @@ class OwnedTask:
         finally:
             self._commits_since = None
             CHECKPOINTS.labels(group, outcome).inc()
-            CHECKPOINT_SECONDS.labels(group).observe(time.monotonic() - began)
+            self.commit_s = time.monotonic() - began
+            CHECKPOINT_SECONDS.labels(group).observe(self.commit_s)
 
     def _persist(self, store: Store, snapshot: Snapshot) -> None:
         store.write(snapshot.stored_rows(), self._ends[1])

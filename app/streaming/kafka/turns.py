@@ -10,17 +10,16 @@ from confluent_kafka import KafkaException
 from app.errors import SetupError, TransientError
 from app.observability.log import logger
 from app.streaming.errors import StoreError
-from app.streaming.kafka.fetch import Fetcher
+from app.streaming.kafka.fetchers import Fetchers
 from app.streaming.kafka.owned import OwnedTask
+from app.streaming.kafka.pace import Standing, due_in_s
 from app.streaming.kafka.restore import RestoreStoppedError
 
 log = logger(__name__)
 
 TURN_S = 0.02
 IDLE_TURN_S = 0.1  # when nothing is under way; a batch that comes ends it at once
-SOONEST_S = 0.025  # between two checkpoints of a task
-QUIET_S = 0.3  # without records: then also what nobody waits for, positions alone above all, is due
-UNHURRIED_S = 2.0  # for that, while records come: a checkpoint costs the brokers much more than a record does
+TOGETHER_S = 0.001  # what comes at the same time is looked at in one turn
 BACKLOG_HIGH, BACKLOG_LOW = 4000, 1000
 WRITE_OVER, HOLD_OVER = 0.25, 0.5  # of the memory that the rows of a task may take
 
@@ -29,7 +28,7 @@ class Turns:
     """`owned` is the worker's own table of its tasks; `fail` ends the worker with an error."""
 
     def __init__(
-        self, owned: Mapping[int, OwnedTask], fetcher: Fetcher, interval_s: float, fail: Callable[[Exception], None]
+        self, owned: Mapping[int, OwnedTask], fetcher: Fetchers, interval_s: float, fail: Callable[[Exception], None]
     ) -> None:
         self._owned, self._fetcher, self._interval_s, self._fail = owned, fetcher, interval_s, fail
         self.catching_up = False
@@ -40,14 +39,14 @@ class Turns:
     async def run(self) -> None:
         """Tick and checkpoint what is owned, until cancelled."""
         while True:
-            self._turn_all()
+            due_s = self._turn_all()
             self._work.clear()
             try:
-                async with asyncio.timeout(TURN_S if self._is_busy() else IDLE_TURN_S):
+                async with asyncio.timeout(min(due_s, TURN_S if self._is_busy() else IDLE_TURN_S)):
                     await self._work.wait()
             except TimeoutError:
                 continue
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(TOGETHER_S)
 
     def wake(self) -> None:
         """There is work: the next turn comes at once."""
@@ -94,7 +93,9 @@ class Turns:
                     self._fetcher.assign(partition, owned.task.taken)
                 return
 
-    def _turn_all(self) -> None:
+    def _turn_all(self) -> float:
+        """Seconds until the next checkpoint is due."""
+        due_s = IDLE_TURN_S
         for owned in self._owned.values():
             if owned.idle.is_set() and owned.task.status == "active":
                 with contextlib.suppress(StoreError):  # it is the failure that is looked at next
@@ -103,17 +104,22 @@ class Turns:
             if owned.idle.is_set() and owned.failure is not None:
                 self._spawn(owned, self._back(owned, owned.failure))
             if owned.task.status == "active":
-                self._carry_on(owned)
+                if owned.idle.is_set():
+                    due_s = min(due_s, self._carry_on(owned))
+                self._hold_what_waits(owned)
             else:
                 owned.tell()
+        return due_s
 
-    def _carry_on(self, owned: OwnedTask) -> None:
-        if owned.idle.is_set():
-            if self._is_due(owned):
-                self._spawn(owned, self._checkpoint(owned))
-            elif owned.task.timers_wait_for_ends():
-                self._spawn(owned, self._timer_ends(owned))
-        self._hold_what_waits(owned)
+    def _carry_on(self, owned: OwnedTask) -> float:
+        """Seconds until its next checkpoint is due."""
+        due_s = self._due_in_s(owned)
+        if due_s <= 0:
+            self._spawn(owned, self._checkpoint(owned))
+            return IDLE_TURN_S
+        if owned.task.timers_wait_for_ends():
+            self._spawn(owned, self._timer_ends(owned))
+        return due_s
 
     def _is_busy(self) -> bool:
         tasks = [owned.task for owned in self._owned.values()]
@@ -129,15 +135,18 @@ class Turns:
             if is_over or count > high or count < BACKLOG_LOW:
                 self._fetcher.hold(topic, task.partition, hold=is_over or count > high)
 
-    def _is_due(self, owned: OwnedTask) -> bool:
+    def _due_in_s(self, owned: OwnedTask) -> float:
         now, task = time.monotonic(), owned.task
-        since, quiet_for = now - owned.checkpointed_at, now - owned.taken_at
-        has_effects = task.state.has_effects()
-        if has_effects and owned.is_over(WRITE_OVER):
-            return since >= SOONEST_S
-        if has_effects and not task.topology.unhurried:
-            return since >= (self._interval_s if self.catching_up else SOONEST_S)
-        return task.is_dirty() and (since >= UNHURRIED_S or min(since, quiet_for) >= QUIET_S)
+        standing = Standing(
+            outputs=bool(task.state.outputs),
+            rows=task.state.has_changed_rows(),
+            positions=task.state.has_moved(),
+            is_full=owned.is_over(WRITE_OVER),
+            since_s=now - owned.checkpointed_at,
+            quiet_s=now - owned.taken_at,
+            commit_s=owned.commit_s,
+        )
+        return due_in_s(task.topology.awaited, standing, self._interval_s if self.catching_up else 0.0)
 
     async def _checkpoint(self, owned: OwnedTask) -> None:
         # side by side they would only share the machine while all of it is needed to catch up

@@ -9,7 +9,8 @@ from app.observability.log import logger
 from app.streaming.assignment import Claim, Place
 from app.streaming.errors import StoreError, TopicError
 from app.streaming.kafka.clients import Clients
-from app.streaming.kafka.fetch import BATCH, Fetcher
+from app.streaming.kafka.fetch import BATCH
+from app.streaming.kafka.fetchers import Fetchers
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.kafka.standbys import Standbys
@@ -48,7 +49,7 @@ class Worker:
     ) -> None:
         self.topology, self._clients, self._stores = topology, clients, stores
         self._start = start
-        self.fetcher = Fetcher(clients.fetcher())
+        self.fetcher = Fetchers(clients, topology)
         self.owned: dict[int, OwnedTask] = {}
         self.standbys = Standbys(topology, clients, stores, self.fail)
         self._turns = Turns(self.owned, self.fetcher, interval_s, self.fail)
@@ -110,7 +111,7 @@ class Worker:
     def _own(self, partition: int) -> None:
         owned = self.owned.get(partition)
         if owned is None:
-            task = Task(self.topology, partition, now_us)
+            task = Task(self.topology, partition, now_us, self._turns.wake)
             self.owned[partition] = owned = OwnedTask(task, self._clients, self._stores, self._start)
             self._turns.begin(owned, self._closing.pop(partition, None))
         elif owned.task.status == "active":
@@ -119,12 +120,18 @@ class Worker:
 
     async def fetch(self) -> list[DeliveredBatch]:
         """The next batches, to be handed to an agent each."""
-        batches = await self.fetcher.fetch(self._fetch_error)
+        fetched = await self.fetcher.fetch(self._fetch_error)
+        batches = [batch for batch in fetched if len(batch) or not self._moves_on(batch)]
         self._turns.catching_up = sum(len(batch) for batch in batches) >= BATCH // 2
         self._outstanding += len(batches)
         if self._outstanding > OUTSTANDING:
             self.has_room.clear()
         return [DeliveredBatch(self, batch) for batch in batches]
+
+    def _moves_on(self, batch: RecordBatch) -> bool:
+        """Whether a batch without records, which only moves a position, was next, so that no agent has to have it."""
+        owned = self.owned.get(batch.partition)
+        return owned is not None and owned.task.taken.get(batch.topic) == batch.begin and self._take(owned, batch)
 
     def _fetch_error(self, topic: str, partition: int, error: KafkaError) -> None:
         log.warning("fetch.failed", topic=topic, partition=partition, error=error.str())
@@ -144,20 +151,21 @@ class Worker:
         owned = self.owned.get(batch.partition)
         if owned is None or owned.task.status != "active":
             return
+        if self._take(owned, batch):
+            owned.taken_at = time.monotonic()
+            self._turns.wake()
+        elif owned.task.status == "active" and batch.end > owned.task.taken[batch.topic]:
+            self.fetcher.assign(batch.partition, owned.task.taken)
+
+    def _take(self, owned: OwnedTask, batch: RecordBatch) -> bool:
         try:
-            taken = owned.task.take(batch)
+            return owned.task.take(batch)
         except StoreError:  # it stays in the store, and the next turn sends the task back
             owned.task.status = "restoring"
             self._turns.wake()
-            return
         except Exception as error:  # noqa: BLE001 - no fault of a record, which has its boundary: of disk or engine
             self.fail(error)
-            return
-        if taken:
-            owned.taken_at = time.monotonic()
-            self._turns.wake()
-        elif batch.end > owned.task.taken[batch.topic]:
-            self.fetcher.assign(batch.partition, owned.task.taken)
+        return False
 
     async def stop(self) -> None:
         """Commit what is done and let go of every task; begin nothing more."""

@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from app.streaming.kafka.compiled.library cimport client_t, function, message_t, opened
 
@@ -92,6 +93,18 @@ cdef class Block:
         if self.messages == NULL:
             raise MemoryError
 
+    cdef void fill(self, void* queue, int wait_ms, Py_ssize_t most) noexcept nogil:
+        cdef Py_ssize_t count = consume(queue, wait_ms, self.messages + self.count, most)
+        if count > 0:  # else there is nothing, or the queue is being closed
+            self.count += count
+
+    cdef bint holds_ends_alone(self) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            if self.messages[i].err != END:
+                return False
+        return True
+
     cdef void give_back(self) noexcept:
         cdef Py_ssize_t i
         for i in range(self.count):
@@ -147,15 +160,16 @@ cdef class ColumnIntake:
 
     def take(self, Py_ssize_t most, double wait_s):
         cdef Block block = Block(self.client, most)
-        cdef int wait_ms = <int>(wait_s * 1000)
+        cdef int left_ms = <int>(wait_s * 1000)
+        cdef int64_t until = now_ms() + left_ms
         self.blocks.add(block)
         with nogil:
-            # with a time to wait, the client waits for all that it is asked for: so for the first alone
-            block.count = consume(self.queue, 0, block.messages, most)
-            if block.count == 0 and wait_ms:
-                block.count = consume(self.queue, wait_ms, block.messages, 1)
-                if block.count:
-                    block.count += consume(self.queue, 0, block.messages + 1, most - 1)
+            block.fill(self.queue, 0, most)
+            while left_ms > 0 and block.count < most and block.holds_ends_alone():
+                # with a time to wait, the client waits for all that it is asked for: so for the first alone
+                block.fill(self.queue, left_ms, 1)
+                block.fill(self.queue, 0, most - block.count)
+                left_ms = <int>(until - now_ms())
         return self.others.take(most, 0) + self.runs(block)
 
     cdef list runs(self, Block block):
@@ -190,6 +204,12 @@ cdef class ColumnIntake:
             block.give_back()
         queue_destroy(self.queue)
         self.queue = NULL
+
+
+cdef int64_t now_ms() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1000 + now.tv_nsec // 1_000_000
 
 
 cdef str name_of(message_t* message):

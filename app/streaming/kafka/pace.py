@@ -1,0 +1,40 @@
+"""When a task is to make its next checkpoint: soon with what somebody waits for; with the rest when more records can
+share it, since a checkpoint costs the brokers much more than a record does."""
+
+import msgspec
+
+from app.streaming.topology import Awaited
+
+SOONEST_S = 0.01  # between two checkpoints of a task
+LONGEST_S = 0.5
+# so many times as long as the last one took, so that a busy machine makes fewer; no other topology waits for rows
+SPACING: dict[Awaited, float] = {"outputs": 1.0, "effects": 8.0}
+QUIET_S = 0.3  # without records: then also what nobody waits for, positions alone above all, is due
+UNHURRIED_S = 2.0  # for that, while records come
+IDLE_S = 60.0  # there is nothing
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task has to make durable, and the seconds since its last checkpoint, since its last record, and that its
+    last commit took."""
+
+    outputs: bool
+    rows: bool
+    positions: bool
+    is_full: bool  # its changed rows take more memory than they may
+    since_s: float
+    quiet_s: float
+    commit_s: float
+
+
+def due_in_s(awaited: Awaited, task: Standing, least_s: float) -> float:
+    """Seconds until its next checkpoint is due, as it stands now; `least_s` lie between two where somebody waits."""
+    has_effects = task.outputs or task.rows
+    if has_effects and task.is_full:
+        return SOONEST_S - task.since_s
+    if (has_effects and awaited == "effects") or (task.outputs and awaited == "outputs"):
+        pause_s = min(max(SOONEST_S, SPACING[awaited] * task.commit_s), LONGEST_S)
+        return max(pause_s, least_s) - task.since_s
+    if has_effects or task.positions:
+        return min(UNHURRIED_S - task.since_s, QUIET_S - min(task.since_s, task.quiet_s))
+    return IDLE_S
