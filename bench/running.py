@@ -24,6 +24,9 @@ from app.streaming.names import changelog_topic
 from app.streaming.topology import TopicSpec
 from bench.rows import Row
 
+# the memory that Kafka's own script gives a broker, and the whole of Java's compiler; with the embedded broker's 256 MB
+# its collector stops it for 20 ms of each second
+LARGE = ("-Xms1g", "-Xmx1g", "-XX:+UseSerialGC")
 PARTITIONS = 4
 LIMIT_S = 600.0
 STOP_S = 15.0

@@ -8,8 +8,7 @@ from pathlib import Path
 from app.cli.demoing.system import System
 from app.config import load
 from app.embedded.kafka import KafkaServer
-
-LARGE = ("-Xms1g", "-Xmx1g", "-XX:+UseSerialGC")
+from bench.running import LARGE
 
 
 @contextlib.asynccontextmanager

@@ -54,8 +54,8 @@ class Publisher:
         self._offsets = Consumer(
             common | {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed"}
         )
+        self._group = self._offsets.consumer_group_metadata()
         self._settings = common | {
-            "transactional.id": f"{group}-{shard}",
             "transaction.timeout.ms": TRANSACTION_MS,
             "message.max.bytes": MESSAGE_BYTES,
             # as every other producer of the system: keys are co-partitioned
@@ -70,12 +70,16 @@ class Publisher:
             "retry.backoff.ms": 1,
             "retry.backoff.max.ms": 20,
         }
-        self._producer = Producer(self._settings)
+        # In turn: Kafka ends a transaction after it has answered that it is committed, and until then has its producer
+        # ask again for the next one. A transaction begins when the one before it is committed, whoever's that was.
+        self._ids = [f"{group}-{shard}", f"{group}-{shard}-other"]
+        self._producers = [self._made(name) for name in self._ids]
         self._thread = CallThread("publisher")
 
     def begin_ownership(self) -> Position | None:
         """Up to where the shard is published, whoever did it; None when Kafka does not know (any more)."""
-        self._producer.init_transactions(REQUEST_S)
+        for producer in self._producers:
+            producer.init_transactions(REQUEST_S)
         topic, shard = self._partition.topic, self._partition.partition
         metadata = self._offsets.list_topics(topic, REQUEST_S).topics[topic]
         if metadata.error is not None:
@@ -126,47 +130,21 @@ class Publisher:
 
     def _begin_again(self) -> None:
         """After an abort, librdkafka would go on behind the sequence numbers of what was refused. This aborts too."""
-        refused, self._producer = self._producer, Producer(self._settings)
+        refused, self._producers[0] = self._producers[0], self._made(self._ids[0])
         threading.Thread(target=refused.purge, name="publisher-purge", daemon=True).start()
-        self._producer.init_transactions(REQUEST_S)
+        self._producers[0].init_transactions(REQUEST_S)
+
+    def _made(self, transactional_id: str) -> Producer:
+        return Producer(self._settings | {"transactional.id": transactional_id})
 
     def _transact(self, rows: Sequence[OutboxRow], where: TopicPartition) -> None:
-        self._producer.begin_transaction()
-        # Before the rows: while Kafka still ends the last transaction, this is asked again after `retry.backoff.ms`,
-        # but the partitions of rows after 20 ms, whatever is set.
-        self._producer.send_offsets_to_transaction([where], self._offsets.consumer_group_metadata(), REQUEST_S)
-        self._produce(rows)
-        self._commit()
-
-    def _produce(self, rows: Sequence[OutboxRow]) -> None:
-        produce = self._producer.produce
-        for row in rows:
-            for _ in range(FLUSHES):
-                try:
-                    # by place: their names would cost a tenth of all that is done for a row
-                    produce(row.topic, row.payload, row.aggregateid, -1, None, None, 0, row.headers())
-                    break
-                except BufferError:
-                    self._producer.flush(REQUEST_S)
-                except KafkaException as error:
-                    if error.args[0].code() not in REFUSALS:
-                        raise
-                    raise RowRefusedError(error.args[0].str(), row) from error
-            else:
-                raise PublisherHangsError(
-                    f"Kafka takes nothing since {FLUSHES * REQUEST_S:.0f} s; a new publisher will try"
-                )
-
-    def _commit(self) -> None:
-        until = time.monotonic() + REQUEST_S
-        while True:
-            try:
-                self._producer.commit_transaction(REQUEST_S)
-            except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() > until:
-                    raise
-            else:
-                return
+        producer = self._producers[0]
+        producer.begin_transaction()
+        _produce(producer, rows)
+        producer.send_offsets_to_transaction([where], self._group, REQUEST_S)
+        _commit(producer)
+        self._producers.reverse()
+        self._ids.reverse()
 
     def close(self) -> None:
         """Leaves an open transaction to the next owner, which ends it. Not waited for: a client may hang in its end."""
@@ -174,8 +152,41 @@ class Publisher:
         threading.Thread(target=self._let_go, name="publisher-close", daemon=True).start()
 
     def _let_go(self) -> None:
-        self._producer.purge()
+        for producer in self._producers:
+            producer.purge()
         self._offsets.close()
+
+
+def _produce(producer: Producer, rows: Sequence[OutboxRow]) -> None:
+    produce = producer.produce
+    for row in rows:
+        for _ in range(FLUSHES):
+            try:
+                # by place: their names would cost a tenth of all that is done for a row
+                produce(row.topic, row.payload, row.aggregateid, -1, None, None, 0, row.headers())
+                break
+            except BufferError:
+                producer.flush(REQUEST_S)
+            except KafkaException as error:
+                if error.args[0].code() not in REFUSALS:
+                    raise
+                raise RowRefusedError(error.args[0].str(), row) from error
+        else:
+            raise PublisherHangsError(
+                f"Kafka takes nothing since {FLUSHES * REQUEST_S:.0f} s; a new publisher will try"
+            )
+
+
+def _commit(producer: Producer) -> None:
+    until = time.monotonic() + REQUEST_S
+    while True:
+        try:
+            producer.commit_transaction(REQUEST_S)
+        except KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > until:
+                raise
+        else:
+            return
 
 
 def _metadata(position: Position) -> str:

@@ -17,12 +17,10 @@ from app.embedded.postgres import APPLICATION, PostgresServer
 from app.errors import SetupError
 from app.migrations import upgrade
 from bench.environments import PEERS, python_of
-from bench.running import LIMIT_S, broker
+from bench.running import LARGE, LIMIT_S, broker
 
 PEER = "pyeventsourcing"
-# the memory that Kafka's own script gives a broker; in 256 MB Java's collector stops it for 20 ms of each second
-LARGE = ("-Xms1g", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-# ... and its other script Connect; a peer gets the whole of Java's compiler
+# as `LARGE`, of Connect
 LARGE_CONNECT = ("-Xms256m", "-Xmx2g", "-XX:+UseSerialGC")
 
 
