@@ -47,12 +47,17 @@ class Fetchers:
 
     async def fetch(self, on_error: OnError) -> list[RecordBatch]:
         """The batches that are there; waits a moment for the first record when there is none."""
-        for fetcher in (self._sources, self._retries):
-            if fetcher not in self._fetches:
-                self._fetches[fetcher] = asyncio.create_task(fetcher.fetch(on_error))
-        await asyncio.wait(self._fetches.values(), return_when=asyncio.FIRST_COMPLETED)
-        ended = [fetcher for fetcher, fetch in self._fetches.items() if fetch.done()]
-        return [batch for fetcher in ended for batch in self._fetches.pop(fetcher).result()]
+        batches: list[RecordBatch] = []
+        ended: list[Fetcher] = []
+        # how much comes says whether the worker catches up: a wait for retries in vain says nothing of that
+        while not batches and self._sources not in ended:
+            for fetcher in (self._sources, self._retries):
+                if fetcher not in self._fetches:
+                    self._fetches[fetcher] = asyncio.create_task(fetcher.fetch(on_error))
+            await asyncio.wait(self._fetches.values(), return_when=asyncio.FIRST_COMPLETED)
+            ended = [fetcher for fetcher, fetch in self._fetches.items() if fetch.done()]
+            batches = [batch for fetcher in ended for batch in self._fetches.pop(fetcher).result()]
+        return batches
 
     async def close(self) -> None:
         """Ends the waits that are under way."""

@@ -7,8 +7,9 @@ from app.streaming.topology import Awaited
 
 SOONEST_S = 0.01  # between two checkpoints of a task
 LONGEST_S = 0.5
+FULL_S = 0.025
 # so many times as long as the last one took, so that a busy machine makes fewer; no other topology waits for rows
-SPACING: dict[Awaited, float] = {"outputs": 1.0, "effects": 8.0}
+SPACING: dict[Awaited, float] = {"outputs": 1.0, "effects": 4.0}
 QUIET_S = 0.3  # without records: then also what nobody waits for, positions alone above all, is due
 UNHURRIED_S = 2.0  # for that, while records come
 IDLE_S = 60.0  # there is nothing
@@ -27,14 +28,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     commit_s: float
 
 
-def due_in_s(awaited: Awaited, task: Standing, least_s: float) -> float:
-    """Seconds until its next checkpoint is due, as it stands now; `least_s` lie between two where somebody waits."""
+def due_in_s(awaited: Awaited, task: Standing, interval_s: float | None) -> float:
+    """Seconds until its next checkpoint is due, as it stands now. A worker that catches up has an interval for them."""
     has_effects = task.outputs or task.rows
     if has_effects and task.is_full:
-        return SOONEST_S - task.since_s
+        return FULL_S - task.since_s
     if (has_effects and awaited == "effects") or (task.outputs and awaited == "outputs"):
-        pause_s = min(max(SOONEST_S, SPACING[awaited] * task.commit_s), LONGEST_S)
-        return max(pause_s, least_s) - task.since_s
+        return (interval_s or min(max(SOONEST_S, SPACING[awaited] * task.commit_s), LONGEST_S)) - task.since_s
     if has_effects or task.positions:
         return min(UNHURRIED_S - task.since_s, QUIET_S - min(task.since_s, task.quiet_s))
     return IDLE_S
