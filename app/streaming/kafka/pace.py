@@ -6,7 +6,6 @@ import msgspec
 from app.streaming.topology import Awaited
 
 SOONEST_S = 0.01  # between two checkpoints of a task
-LONGEST_S = 0.5
 FULL_S = 0.025
 # so many times as long as the last one took, so that a busy machine makes fewer; no other topology waits for rows
 SPACING: dict[Awaited, float] = {"outputs": 1.0, "effects": 4.0}
@@ -28,13 +27,17 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     commit_s: float
 
 
-def due_in_s(awaited: Awaited, task: Standing, interval_s: float | None) -> float:
-    """Seconds until its next checkpoint is due, as it stands now. A worker that catches up has an interval for them."""
+def due_in_s(awaited: Awaited, task: Standing, interval_s: float, *, catching_up: bool) -> float:
+    """Seconds until its next checkpoint is due, as it stands now.
+
+    Where somebody waits, it is after the commit interval at the latest, and not before if the worker catches up.
+    """
     has_effects = task.outputs or task.rows
     if has_effects and task.is_full:
         return FULL_S - task.since_s
     if (has_effects and awaited == "effects") or (task.outputs and awaited == "outputs"):
-        return (interval_s or min(max(SOONEST_S, SPACING[awaited] * task.commit_s), LONGEST_S)) - task.since_s
+        soonest_s = interval_s if catching_up else max(SOONEST_S, SPACING[awaited] * task.commit_s)
+        return min(soonest_s, interval_s) - task.since_s
     if has_effects or task.positions:
         return min(UNHURRIED_S - task.since_s, QUIET_S - min(task.since_s, task.quiet_s))
     return IDLE_S

@@ -146,7 +146,7 @@ class Turns:
             quiet_s=now - owned.taken_at,
             commit_s=owned.commit_s,
         )
-        return due_in_s(task.topology.awaited, standing, self._interval_s if self.catching_up else None)
+        return due_in_s(task.topology.awaited, standing, self._interval_s, catching_up=self.catching_up)
 
     async def _checkpoint(self, owned: OwnedTask) -> None:
         # side by side they would only share the machine while all of it is needed to catch up
