@@ -72,13 +72,12 @@ class Publisher:
         }
         # In turn: Kafka ends a transaction after it has answered that it is committed, and until then has its producer
         # ask again for the next one. A transaction begins when the one before it is committed, whoever's that was.
-        self._ids = [f"{group}-{shard}", f"{group}-{shard}-other"]
-        self._producers = [self._made(name) for name in self._ids]
+        self._producers = [(name, self._made(name)) for name in (f"{group}-{shard}", f"{group}-{shard}-other")]
         self._thread = CallThread("publisher")
 
     def begin_ownership(self) -> Position | None:
         """Up to where the shard is published, whoever did it; None when Kafka does not know (any more)."""
-        for producer in self._producers:
+        for _, producer in self._producers:
             producer.init_transactions(REQUEST_S)
         topic, shard = self._partition.topic, self._partition.partition
         metadata = self._offsets.list_topics(topic, REQUEST_S).topics[topic]
@@ -130,21 +129,22 @@ class Publisher:
 
     def _begin_again(self) -> None:
         """After an abort, librdkafka would go on behind the sequence numbers of what was refused. This aborts too."""
-        refused, self._producers[0] = self._producers[0], self._made(self._ids[0])
+        name, refused = self._producers[0]
+        producer = self._made(name)
+        self._producers[0] = name, producer
         threading.Thread(target=refused.purge, name="publisher-purge", daemon=True).start()
-        self._producers[0].init_transactions(REQUEST_S)
+        producer.init_transactions(REQUEST_S)
 
     def _made(self, transactional_id: str) -> Producer:
         return Producer(self._settings | {"transactional.id": transactional_id})
 
     def _transact(self, rows: Sequence[OutboxRow], where: TopicPartition) -> None:
-        producer = self._producers[0]
+        _, producer = self._producers[0]
         producer.begin_transaction()
         _produce(producer, rows)
         producer.send_offsets_to_transaction([where], self._group, REQUEST_S)
         _commit(producer)
         self._producers.reverse()
-        self._ids.reverse()
 
     def close(self) -> None:
         """Leaves an open transaction to the next owner, which ends it. Not waited for: a client may hang in its end."""
@@ -152,7 +152,7 @@ class Publisher:
         threading.Thread(target=self._let_go, name="publisher-close", daemon=True).start()
 
     def _let_go(self) -> None:
-        for producer in self._producers:
+        for _, producer in self._producers:
             producer.purge()
         self._offsets.close()
 

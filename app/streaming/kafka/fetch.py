@@ -18,6 +18,7 @@ WAIT_S = 0.1
 ENDS_S = 0.1
 
 Place: TypeAlias = tuple[str, int]
+OnError: TypeAlias = Callable[[str, int, KafkaError], None]  # told of the topic and partition
 
 
 class Fetcher:
@@ -96,7 +97,7 @@ class Fetcher:
                 ends.setdefault(partition, {})[topic] = marks[1]
         self._ends, self._ends_at = ends, time.monotonic()
 
-    async def fetch(self, on_error: Callable[[str, int, KafkaError], None]) -> list[RecordBatch]:
+    async def fetch(self, on_error: OnError) -> list[RecordBatch]:
         """The batches that are there; waits a moment for the first record when there is none."""
         taken = self._intake.take(BATCH, 0)
         if not taken:

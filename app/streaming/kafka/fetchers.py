@@ -4,16 +4,11 @@ Brokers look at every partition of a fetch whenever one of them gets a record, a
 """
 
 import asyncio
-from collections.abc import Callable
-
-from confluent_kafka import KafkaError
 
 from app.streaming.kafka.clients import Clients
-from app.streaming.kafka.fetch import Fetcher
+from app.streaming.kafka.fetch import Fetcher, OnError
 from app.streaming.record import RecordBatch
 from app.streaming.topology import Topology
-
-OnError = Callable[[str, int, KafkaError], None]
 
 
 class Fetchers:

@@ -6,7 +6,7 @@ import msgspec
 from app.streaming.topology import Awaited
 
 SOONEST_S = 0.01  # between two checkpoints of a task
-FULL_S = 0.025
+FULL_S = 0.025  # the same, when changed rows take too much memory
 # so many times as long as the last one took, so that a busy machine makes fewer; no other topology waits for rows
 SPACING: dict[Awaited, float] = {"outputs": 1.0, "effects": 4.0}
 QUIET_S = 0.3  # without records: then also what nobody waits for, positions alone above all, is due

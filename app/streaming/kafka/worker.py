@@ -131,7 +131,7 @@ class Worker:
     def _moves_on(self, batch: RecordBatch) -> bool:
         """Whether a batch without records, which only moves a position, was next, so that no agent has to have it."""
         owned = self.owned.get(batch.partition)
-        return owned is not None and owned.task.taken.get(batch.topic) == batch.begin and self._take(owned, batch)
+        return owned is not None and self._take(owned, batch)
 
     def _fetch_error(self, topic: str, partition: int, error: KafkaError) -> None:
         log.warning("fetch.failed", topic=topic, partition=partition, error=error.str())
