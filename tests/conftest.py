@@ -105,9 +105,14 @@ def kafka(session_directory: Path) -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def admin(kafka: str) -> AdminClient:
+    """One for all tests: a client that is collected in a thread of its own, while it answers, aborts the process."""
+    return AdminClient({"bootstrap.servers": kafka})
+
+
 @pytest.fixture
-def make_topics(kafka: str) -> Iterator[MakeTopics]:
-    admin = AdminClient({"bootstrap.servers": kafka})
+def make_topics(admin: AdminClient) -> Iterator[MakeTopics]:
     made: list[str] = []
 
     def make(*names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
