@@ -6,7 +6,7 @@ from collections.abc import Iterable
 # places in dictionaries.
 ROW_OVERHEAD = 200
 
-GENERATIONS = 3
+GENERATIONS = 8  # one is let go of at a time: with few, much of the memory would stand empty
 
 
 class _Generation:
@@ -46,7 +46,7 @@ class RowCache:
         if wanted:
             # the latest first: what was written unread is not what an older one holds
             for generation in reversed(self._older):
-                if again := wanted.intersection(generation.rows):
+                if again := generation.rows.keys() & wanted:
                     self._rejuvenate(generation, again)
                     wanted -= again
         return wanted
@@ -62,7 +62,8 @@ class RowCache:
         """Let go of the rows that were not used for longest, but not of those in `keep`, until all take `limit` bytes
         or less."""
         share = limit // GENERATIONS
-        if self._young > share and self.size > limit - share:
+        # rows that take half of it or less may well be all that there are
+        if self._young > share and self.size > limit // 2:
             self._age(keep)
         while self._older and self.size > limit:
             del self._older[0]

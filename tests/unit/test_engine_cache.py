@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.streaming.cache import ROW_OVERHEAD
+from app.streaming.cache import GENERATIONS, ROW_OVERHEAD
 from app.streaming.state import TaskState
 from app.streaming.table import TableSpec, TaskTable
 from app.streaming.volatile import MemoryStore
@@ -20,7 +20,7 @@ ROWS = TableSpec("rows", Row)
 LIMIT = 400_000
 EACH = len(ROWS.encode(Row("x" * 100))) + ROW_OVERHEAD
 BATCH = 50
-FIT = LIMIT * 2 // 3 // EACH // BATCH * BATCH - BATCH  # of three generations one may have been let go of
+FIT = LIMIT * (GENERATIONS - 1) // GENERATIONS // EACH // BATCH * BATCH - BATCH  # one may have been let go of
 
 
 class Counted(MemoryStore):
