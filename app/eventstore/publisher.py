@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from app.errors import PermanentError, SetupError
 from app.eventstore.call_thread import CallThread, PublisherHangsError
 from app.eventstore.outbox import Mark, OutboxRow, Position
+from app.eventstore.sending import SendRows, rows_sender
 
 REQUEST_S = 4.0
 HANG_S = 3 * REQUEST_S
@@ -73,6 +74,7 @@ class Publisher:
         # In turn: Kafka ends a transaction after it has answered that it is committed, and until then has its producer
         # ask again for the next one. A transaction begins when the one before it is committed, whoever's that was.
         self._producers = [(name, self._made(name)) for name in (f"{group}-{shard}", f"{group}-{shard}-other")]
+        self._send_rows = rows_sender()
         self._thread = CallThread("publisher")
 
     def begin_ownership(self) -> Position | None:
@@ -141,7 +143,7 @@ class Publisher:
     def _transact(self, rows: Sequence[OutboxRow], where: TopicPartition) -> None:
         _, producer = self._producers[0]
         producer.begin_transaction()
-        _produce(producer, rows)
+        _produce(producer, rows, self._send_rows)
         producer.send_offsets_to_transaction([where], self._group, REQUEST_S)
         _commit(producer)
         self._producers.reverse()
@@ -157,24 +159,23 @@ class Publisher:
         self._offsets.close()
 
 
-def _produce(producer: Producer, rows: Sequence[OutboxRow]) -> None:
-    produce = producer.produce
-    for row in rows:
-        for _ in range(FLUSHES):
-            try:
-                # by place: their names would cost a tenth of all that is done for a row
-                produce(row.topic, row.payload, row.aggregateid, -1, None, None, 0, row.headers())
-                break
-            except BufferError:
-                producer.flush(REQUEST_S)
-            except KafkaException as error:
-                if error.args[0].code() not in REFUSALS:
-                    raise
-                raise RowRefusedError(error.args[0].str(), row) from error
-        else:
+def _produce(producer: Producer, rows: Sequence[OutboxRow], send_rows: SendRows) -> None:
+    flushes = 0
+    while rows:
+        taken, error = send_rows(producer, rows)
+        rows, flushes = rows[taken:], 0 if taken else flushes
+        if error is None:
+            return
+        if error.code() in REFUSALS:
+            raise RowRefusedError(error.str(), rows[0]) from KafkaException(error)
+        if error.code() != KafkaError._QUEUE_FULL:
+            raise KafkaException(error)
+        if flushes == FLUSHES:
             raise PublisherHangsError(
                 f"Kafka takes nothing since {FLUSHES * REQUEST_S:.0f} s; a new publisher will try"
             )
+        producer.flush(REQUEST_S)
+        flushes += 1
 
 
 def _commit(producer: Producer) -> None:

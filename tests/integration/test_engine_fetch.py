@@ -8,7 +8,8 @@ from typing import TypeAlias
 import pytest
 from confluent_kafka import KafkaError, Producer, TopicPartition
 
-from app.streaming.kafka.client import AVAILABLE, VARIABLE, intake_of, rows_sender
+from app.librdkafka import VARIABLE
+from app.streaming.kafka.client import AVAILABLE, intake_of, rows_sender
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.log import read_topic

@@ -19,6 +19,8 @@ from app.eventstore.port import EventStore
 from app.eventstore.postgres import PostgresEventStore
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
+from app.eventstore.sending import AVAILABLE
+from app.librdkafka import VARIABLE
 from app.observability.metrics import exposition
 from app.serde.cloudevents import headers
 from tests.chaos.relays import CODEC, until
@@ -65,9 +67,11 @@ async def published(kafka: str, topic: str, at_least: int) -> list[Event]:
     return [CODEC.decode(record.value) for record in records]
 
 
+@pytest.mark.parametrize("client", AVAILABLE)
 async def test_an_event_is_published_with_its_value_headers_and_key(
-    kafka: str, topic: str, relay: Relay, store: EventStore
+    kafka: str, topic: str, relay: Relay, store: EventStore, client: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(VARIABLE, client)
     order_id = str(uuid4())
     events: list[Event] = [
         created(order_id),

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from confluent_kafka import TopicPartition
 
+from app.librdkafka import VARIABLE
 from app.streaming.brake import Brake, BrakePolicy
 from app.streaming.errors import KeyMismatchError
 from app.streaming.failures import Attempt
-from app.streaming.kafka.client import VARIABLE
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.limited import limited
 from app.streaming.lanes import ADMITTED, Lanes

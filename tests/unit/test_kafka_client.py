@@ -4,8 +4,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from app.errors import SetupError
+from app.librdkafka import VARIABLE
 from app.streaming.kafka import client
-from app.streaming.kafka.client import AVAILABLE, VARIABLE, client_in_use, rows_sender
+from app.streaming.kafka.client import AVAILABLE, client_in_use, rows_sender
 from app.streaming.kafka.messages import SendRows, Taken
 from app.streaming.record import Record
 

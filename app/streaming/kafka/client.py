@@ -5,10 +5,9 @@ records are ever looked at but for their key and value; and it has each row that
 compiled part does without.
 """
 
-from typing import Literal, TypeAlias
-
 from confluent_kafka import Consumer
 
+from app.librdkafka import VARIABLE, ClientName
 from app.optional import form_in_use
 from app.streaming.kafka.messages import Intake, MessageIntake, SendRows, send_rows
 
@@ -16,13 +15,9 @@ try:
     from app.streaming.kafka.compiled.columns import ColumnIntake
     from app.streaming.kafka.compiled.rows import send_rows as send_rows_compiled
 except ImportError:  # no C compiler was at hand when the product was installed, or the client is of another version
-    AVAILABLE: "tuple[ClientName, ...]" = ("plain",)
+    AVAILABLE: tuple[ClientName, ...] = ("plain",)
 else:
     AVAILABLE = ("compiled", "plain")
-
-ClientName: TypeAlias = Literal["compiled", "plain"]
-
-VARIABLE = "ORDERFLOW_CLIENT"
 
 
 def client_in_use() -> ClientName:

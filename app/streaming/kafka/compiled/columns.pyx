@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from app.streaming.kafka.compiled.library cimport client_t, function, message_t, opened
+from app.librdkafka.library cimport client_t, function, message_t, opened
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 

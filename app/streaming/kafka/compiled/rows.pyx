@@ -6,7 +6,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 
-from app.streaming.kafka.compiled.library cimport client_t, function, message_t, opened
+from app.librdkafka.library cimport client_t, function, message_t, opened
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 

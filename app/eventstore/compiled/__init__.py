@@ -1,0 +1,1 @@
+"""The compiled part of the relay (`app.eventstore.sending` chooses). See `app.librdkafka`."""
