@@ -19,6 +19,7 @@ from app.streaming.topology import Kind, TopicSpec
 REQUEST_S = 30.0
 LEADERS_S = 60.0  # a broker that makes a hundred topics on a busy machine takes its time
 LOOK_S = 10.0
+LEARN_S = 3.0  # what was set at one broker, another one may not know yet
 AGAIN_S = 0.05
 HEADER_ROOM = 64 * 1024  # what a retry or a dead letter adds to the record that it carries
 CARRIES_RECORDS = str(RECORD_LIMIT + HEADER_ROOM)
@@ -110,7 +111,10 @@ def check(bootstrap: str, specs: list[TopicSpec], partitions: int) -> None:
     """A `TopicError` names what is missing, or has another partition count or settings that would lose something."""
     admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
     check_counts(admin, bootstrap, specs, partitions)
-    if wrong := _wrong_settings(admin, specs):
+    until = time.monotonic() + LEARN_S
+    while (wrong := _wrong_settings(admin, specs)) and time.monotonic() < until:
+        time.sleep(AGAIN_S)
+    if wrong:
         _check_retention(wrong)
         settings = "; ".join(f"{spec.name}: {_shown(needed)}" for spec, needed in wrong.items())
         raise TopicError(f"topics have other settings than they must ({settings}); run `orderflow topics apply`")
