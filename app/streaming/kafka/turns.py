@@ -21,7 +21,7 @@ TURN_S = 0.02
 IDLE_TURN_S = 0.1  # when nothing is under way; a batch that comes ends it at once
 TOGETHER_S = 0.001  # what comes at the same time is looked at in one turn
 BACKLOG_HIGH, BACKLOG_LOW = 4000, 1000
-WRITE_OVER, HOLD_OVER = 0.25, 0.5  # of the memory that the rows of a task may take
+WRITE_OVER, HOLD_OVER = 0.125, 0.5  # of the memory that the rows of a task may take
 
 
 class Turns:
