@@ -8,17 +8,18 @@ WINDOW, DELETED_OF_WINDOW = 8_192, 4_096
 
 
 class StateMemory:
-    """One budget: half of it for rows in memory, a quarter for those beyond that, which must be written before they can
-    be let go of, and a quarter for RocksDB. A row is found in memory ten times as fast as there.
+    """One budget: seven sixteenths of it for rows in memory, half as much for those beyond that, which must be written
+    before they can be let go of, a quarter for RocksDB, and the rest for the copies of rows that are on their way to
+    the brokers. A row is found in memory ten times as fast as in RocksDB.
 
-    An eighth of that quarter is for memtables, which are filled whatever there is to write. They are charged to the
+    An eighth of RocksDB's part is for memtables, which are filled whatever there is to write. They are charged to the
     block cache, and so are indexes and filters: what RocksDB holds stays within its part, however many stores and keys
     there are. A budget is a bound, not a reservation.
     """
 
     def __init__(self, limit_mb: int) -> None:
         limit = limit_mb << 20
-        self.rows = limit // 2
+        self.rows = limit * 7 // 16
         self._memtables = limit // 32
         self._cache = Cache(limit // 4)
         self._manager = WriteBufferManager.new_write_buffer_manager_with_cache(self._memtables, False, self._cache)
