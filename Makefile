@@ -63,9 +63,9 @@ types: $(READY)
 contracts: $(READY)
 	@$(BIN)/lint-imports && $(BIN)/orderflow schemas check
 
-# Every package is a wheel checked against its hash: nothing unpinned comes in. Only our own decoder and client are
+# Every package is a wheel checked against its hash: nothing unpinned comes in. Only our own decoder and clients are
 # compiled, where there is a C compiler. Python compiles all modules at once: else each process of the first demo would.
-$(READY): requirements.lock pyproject.toml $(wildcard app/librdkafka/* app/*/compiled/*.p[yx]* app/*/*/compiled/*.p[yx]*)
+$(READY): requirements.lock pyproject.toml $(wildcard app/librdkafka/*.pxd app/*/compiled/*.p[yx]* app/*/*/compiled/*.p[yx]*)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

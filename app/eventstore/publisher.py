@@ -161,7 +161,7 @@ class Publisher:
 
 def _produce(producer: Producer, rows: Sequence[OutboxRow], send_rows: SendRows) -> None:
     flushes = 0
-    while rows:
+    while True:
         taken, error = send_rows(producer, rows)
         rows, flushes = rows[taken:], 0 if taken else flushes
         if error is None:

@@ -123,14 +123,13 @@ async def test_the_relay_goes_on_from_one_partition_of_the_outbox_to_the_next(
 
 
 async def test_the_copy_of_the_position_serves_when_the_offsets_of_the_group_are_gone(
-    kafka: str, topic: str, database: str, group: str, relay: Relay, store: EventStore
+    kafka: str, admin: AdminClient, topic: str, database: str, group: str, relay: Relay, store: EventStore
 ) -> None:
     order_id = str(uuid4())
     await append(store, history(order_id, 1, 5))
     with running(relay):
         await published(kafka, topic, 5)
         await until(lambda: _copied(database) == 5)
-    admin = AdminClient({"bootstrap.servers": kafka})
     admin.delete_consumer_groups([group])[group].result(LIMIT_S)
     await append(store, history(order_id, 6, 6))
     with running(Relay(database, lambda shard: Publisher(kafka, group, topic, shard))):
@@ -138,7 +137,7 @@ async def test_the_copy_of_the_position_serves_when_the_offsets_of_the_group_are
 
 
 async def test_the_committed_offsets_count_what_was_published(
-    kafka: str, topic: str, database: str, group: str, relay: Relay, store: EventStore
+    kafka: str, admin: AdminClient, topic: str, database: str, group: str, relay: Relay, store: EventStore
 ) -> None:
     for _ in range(20):
         await append(store, [created(str(uuid4()))])
@@ -146,7 +145,6 @@ async def test_the_committed_offsets_count_what_was_published(
         await published(kafka, topic, 20)
         await until(lambda: _copied(database) == 20)
     asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, shard) for shard in range(2)])
-    admin = AdminClient({"bootstrap.servers": kafka})
     offsets = admin.list_consumer_group_offsets([asked])[group].result(LIMIT_S).topic_partitions
     assert sum(offset.offset for offset in offsets) == 20
 

@@ -141,7 +141,7 @@ class Turns:
             outputs=bool(task.state.outputs),
             rows=task.state.has_changed_rows(),
             positions=task.state.has_moved(),
-            is_full=task.state.has_effects() and owned.is_over(WRITE_OVER),
+            is_full=owned.is_over(WRITE_OVER),
             since_s=now - owned.checkpointed_at,
             quiet_s=now - owned.taken_at,
             commit_s=owned.commit_s,
