@@ -105,11 +105,16 @@ class ShardRelay:
             if read.rows:
                 self._pause_s, held_s = RETRY_FIRST_S, HELD_FIRST_S
             else:
-                _wait(connection, held_s if read.held else IDLE_S / 2 if blocked else IDLE_S)
+                wait_for_append(connection, held_s if read.held else IDLE_S / 2 if blocked else IDLE_S)
                 held_s = min(held_s * 2, HELD_MOST_S)
 
 
-def _wait(connection: psycopg.Connection, seconds: float) -> None:
+def wait_for_append(connection: psycopg.Connection, seconds: float) -> None:
     """Until appends are notified, those since the last wait included, or the time is over."""
-    for _ in connection.notifies(timeout=seconds, stop_after=1):
-        pass
+    heard = False
+    # What came right behind an answer was read from the socket with it, and `notifies` would wait for the socket.
+    while connection.pgconn.notifies():
+        heard = True
+    if not heard:
+        for _ in connection.notifies(timeout=seconds, stop_after=1):
+            pass
