@@ -31,7 +31,7 @@ RAMP = (15, 20, 25, 32, 40, 50, 63, 80, 100, 125, 160)  # orders/s
 STEP_S = 15.0
 LIMIT_MS = 2_000.0
 AT_ONCE = 32
-WARM_UP = 3000  # orders, after which Java has compiled what is used most
+WARM_UP = 8000  # orders, after which Java has compiled what is used most
 # the share of the orders that a saga fulfils
 LOADS = {"both": 0.5, "choreography": 0.0, "orchestration": 1.0}
 KINDS = ("choreography", "orchestration")

@@ -35,6 +35,7 @@ def build(settings: Settings, registry: SchemaRegistry, decisions: Gateway) -> T
         emits=(PAYMENTS_COMMANDS, INVENTORY_COMMANDS, SHIPPING_COMMANDS, ALERTS),
         rules=orchestration,
         rows=SAGAS,
+        awaited="commands",
     )
     topology.checks(SAGAS, orchestration.check)
     return topology

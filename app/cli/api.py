@@ -1,7 +1,6 @@
 """`orderflow api`: the command API and the gateway to the views, on `ORDERFLOW_HOST`:`ORDERFLOW_PORT`."""
 
 import asyncio
-import gc
 import signal
 import socket
 import time
@@ -24,6 +23,7 @@ from app.people.postgres import PostgresPersonKeys
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
+from app.streaming.faust.allocation import collect_less
 from app.streaming.names import group_id
 from app.web import dead_letters, people, sagas
 from app.web.api import create_app
@@ -73,7 +73,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        gc.freeze()  # else requests pay for walking all that was imported
+        collect_less()
         for ending in (signal.SIGINT, signal.SIGTERM):
             # the server ends on these and then raises them again: the store is still to be closed
             signal.signal(ending, signal.SIG_IGN)

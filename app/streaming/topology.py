@@ -79,8 +79,8 @@ class TopicSpec(msgspec.Struct, frozen=True):
     kind: Kind
 
 
-# effects are rows and outputs; calls are made before a checkpoint
-Awaited: TypeAlias = Literal["effects", "outputs", "calls", "nothing"]
+# effects are rows and outputs; commands are outputs whose replies ask for more; calls are made before a checkpoint
+Awaited: TypeAlias = Literal["effects", "outputs", "commands", "calls", "nothing"]
 
 
 class TaskBatch(Protocol):

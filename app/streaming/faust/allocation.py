@@ -1,4 +1,4 @@
-"""How a process that folds asks for memory: few of C's arenas, and a collector that seldom looks."""
+"""How a long-running process asks for memory: few of C's arenas, and a collector that seldom looks."""
 
 import ctypes
 import gc
@@ -23,8 +23,8 @@ def share_arenas() -> None:
 def collect_less() -> None:
     """Set Python's collector so that one look at the young objects takes some milliseconds.
 
-    Rows, records and what they hold are free of cycles: to look for some at every 700 new objects, as is the default,
-    is a tenth of a catch-up.
+    Rows, records, commands and what they hold are free of cycles: to look for some at every 700 new objects, as is the
+    default, is a tenth of a catch-up.
     """
     gc.freeze()  # what was imported stays
     gc.set_threshold(YOUNG, MIDDLE, OLD)

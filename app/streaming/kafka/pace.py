@@ -7,8 +7,9 @@ from app.streaming.topology import Awaited
 
 SOONEST_S = 0.01  # between two checkpoints of a task
 FULL_S = 0.025  # the same, when changed rows take too much memory
-# so many times as long as the last one took, so that a busy machine makes fewer; no other topology waits for rows
-SPACING: dict[Awaited, float] = {"outputs": 1.0, "effects": 4.0}
+# So many times as long as the last one took, so that a busy machine makes fewer: most where only readers wait, and none
+# where the same saga comes by again and again, each time waiting for its next command.
+SPACING: dict[Awaited, float] = {"commands": 0.0, "outputs": 1.5, "effects": 8.0}
 QUIET_S = 0.3  # without records: then also what nobody waits for, positions alone above all, is due
 UNHURRIED_S = 2.0  # for that, while records come
 IDLE_S = 60.0  # there is nothing
@@ -35,7 +36,7 @@ def due_in_s(awaited: Awaited, task: Standing, interval_s: float, *, catching_up
     has_effects = task.outputs or task.rows
     if has_effects and task.is_full:
         return FULL_S - task.since_s
-    if (has_effects and awaited == "effects") or (task.outputs and awaited == "outputs"):
+    if awaited in SPACING and (has_effects if awaited == "effects" else task.outputs):
         soonest_s = interval_s if catching_up else max(SOONEST_S, SPACING[awaited] * task.commit_s)
         return min(soonest_s, interval_s) - task.since_s
     if has_effects or task.positions:
