@@ -7,9 +7,9 @@ from app.streaming.topology import Awaited
 
 SOONEST_S = 0.01  # between two checkpoints of a task
 FULL_S = 0.025  # the same, when changed rows take too much memory
-# So many times as long as the last one took, so that a busy machine makes fewer: most where only readers wait, and none
+# So many times as long as the last one took, so that a busy machine makes fewer: most where only readers wait, least
 # where the same saga comes by again and again, each time waiting for its next command.
-SPACING: dict[Awaited, float] = {"commands": 0.0, "outputs": 1.5, "effects": 8.0}
+SPACING: dict[Awaited, float] = {"commands": 0.25, "outputs": 1.0, "effects": 8.0}
 QUIET_S = 0.3  # without records: then also what nobody waits for, positions alone above all, is due
 UNHURRIED_S = 2.0  # for that, while records come
 IDLE_S = 60.0  # there is nothing
