@@ -206,6 +206,19 @@ def test_missing_and_wrong_topics_are_refused(log: Log, tmp_path: Path, unique: 
         topics.check(log.bootstrap, specs, PARTITIONS)
 
 
+def test_what_the_asked_broker_has_not_yet_learnt_of_is_set_all_the_same(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topology = counting(unique("topics"), tmp_path, DELAYS_MS)
+    specs = topology.topics()
+    topics.apply(log.bootstrap, specs, PARTITIONS, 1)
+    alter(log, topology.changelog("counts"), "cleanup.policy", "delete")
+    with monkeypatch.context() as broker:
+        broker.setattr(topics, "_counts", lambda *_: {})
+        topics.apply(log.bootstrap, specs, PARTITIONS, 1)
+    topics.check(log.bootstrap, specs, PARTITIONS)
+
+
 @pytest.mark.parametrize("of", ["retry-100", "redrive", "dlq"])
 def test_a_topic_that_forgets_what_waits_in_it_is_refused_with_what_mends_it(
     log: Log, tmp_path: Path, unique: Callable[[str], str], of: str

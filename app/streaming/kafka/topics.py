@@ -68,8 +68,9 @@ def apply(bootstrap: str, specs: list[TopicSpec], partitions: int, replication: 
     _check_counts(kept, partitions)
     missing = {spec.name: spec for spec in specs if spec.name not in kept}
     _create(admin, [NewTopic(name, partitions, replication, config=SETTINGS[missing[name].kind]) for name in missing])
-    _alter(admin, _wrong_settings(admin, [spec for spec in specs if spec.name in kept]))
     _wait_for_leaders(bootstrap, [TopicPartition(name, number) for name in missing for number in range(partitions)])
+    # of all: one that another has just made otherwise was missing only for the broker that was asked
+    _alter(admin, _wrong_settings(admin, specs))
     return Applied(sorted(missing), sorted(kept))
 
 
