@@ -26,8 +26,11 @@ from bench.rows import Row
 
 # what Kafka's own script gives a broker; the embedded one's 256 MB and its collector stop it for 20 ms of each second
 LARGE = (
-    *("-Xms1g", "-Xmx1g"),
-    *("-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"),
+    "-Xms1g",
+    "-Xmx1g",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
     "-XX:+ExplicitGCInvokesConcurrent",
 )
 PARTITIONS = 4

@@ -20,7 +20,7 @@ from bench.environments import PEERS, python_of
 from bench.running import LARGE, LIMIT_S, broker
 
 PEER = "pyeventsourcing"
-# as `LARGE`, of Connect
+# as much more than the embedded one's as `LARGE` is, of Connect
 LARGE_CONNECT = ("-Xms256m", "-Xmx2g", "-XX:+UseSerialGC")
 
 
