@@ -13,7 +13,7 @@ from app.errors import ConcurrencyError, OrderflowError
 from app.eventstore.arrays import Blobs, Integers, Texts, Uuids
 from app.eventstore.port import Appended, AppendFailedError, StoreUnavailableError
 from app.eventstore.streams import command_reused
-from app.serde.cloudevents import headers
+from app.serde.cloudevents import ce_time, ce_type, traceparent
 
 APPEND = "select outcome, version from append_batch(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)"
 
@@ -55,8 +55,7 @@ def event_row(event: Event, encode: Callable[[Event], bytes]) -> EventRow:
         raise AppendFailedError(
             f"event {event.event_id} has {len(payload)} bytes, over the limit of {MAX_EVENT_BYTES}; split the command"
         )
-    named = dict(headers(event))
-    return EventRow(UUID(event.event_id), named["ce_type"], payload, named["ce_time"], named["traceparent"])
+    return EventRow(UUID(event.event_id), ce_type(event), payload, ce_time(event), traceparent(event))
 
 
 def parameters(commands: Sequence[Command]) -> tuple[object, ...]:

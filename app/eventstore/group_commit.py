@@ -69,7 +69,7 @@ class GroupCommit:
                 taken.append(self._ready.get_nowait())
                 room -= taken[-1].size
             # a caller who no longer waits has seen its command fail: do not append it behind his back
-            batch = sorted((command for command in taken if not command.outcome.done()), key=lambda c: c.stream)
+            batch = sorted((command for command in taken if not command.outcome.done()), key=lambda c: c.stream.int)
             if batch:
                 for command, outcome in zip(batch, await self._append(session, batch), strict=True):
                     _settle(command, outcome)

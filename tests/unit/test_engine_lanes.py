@@ -13,7 +13,7 @@ from app.streaming.brake import Brake, BrakePolicy
 from app.streaming.errors import KeyMismatchError
 from app.streaming.failures import Attempt
 from app.streaming.kafka.fetch import Fetcher
-from app.streaming.kafka.limited import limited
+from app.streaming.kafka.limited import Limit, limited
 from app.streaming.lanes import ADMITTED, Lanes
 from app.streaming.policy import FailurePolicy
 from app.streaming.record import Record, RecordBatch
@@ -215,8 +215,20 @@ async def test_a_call_that_hangs_is_given_up() -> None:
     """And one that fails says why."""
     never = threading.Event()
     with pytest.raises(TimeoutError, match="did not come back"):
-        await limited(never.wait, 0.01)
+        await limited(never.wait, Limit(0.01))
     never.set()
-    assert await limited(lambda: 5, 5) == 5
+    assert await limited(lambda: 5, Limit(5)) == 5
     with pytest.raises(ZeroDivisionError):
-        await limited(lambda: 1 // 0, 5)
+        await limited(lambda: 1 // 0, Limit(5))
+
+
+async def test_calls_share_threads() -> None:
+    """What starts a thread waits until it runs, and holds up the loop meanwhile."""
+    threads = {await limited(threading.get_native_id, Limit(5)) for _ in range(50)}
+    assert len(threads) < 50
+
+
+def test_a_call_that_was_given_up_goes_no_further() -> None:
+    limit = Limit(0.0)
+    with pytest.raises(TimeoutError):
+        limit.extend(5)

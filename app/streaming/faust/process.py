@@ -22,7 +22,7 @@ from app.streaming.faust.app import App, Membership, faust_app
 from app.streaming.faust.membership import watch
 from app.streaming.kafka import topics
 from app.streaming.kafka.clients import Clients
-from app.streaming.kafka.limited import limited
+from app.streaming.kafka.limited import Limit, limited
 from app.streaming.kafka.offsets import Start
 from app.streaming.kafka.status import WorkerStatus
 from app.streaming.kafka.worker import Worker
@@ -102,7 +102,7 @@ async def _kafka_is_ready(topology: Topology, membership: Membership) -> None:
     until, pause_s = time.monotonic() + KAFKA_WAIT_S, FIRST_PAUSE_S
     while True:
         try:
-            await limited(check, CHECK_S)
+            await limited(check, Limit(CHECK_S))
         except (KafkaUnreachableError, KafkaException, TimeoutError) as error:
             if time.monotonic() > until:
                 raise KafkaUnreachableError(

@@ -14,7 +14,7 @@ from functools import partial
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from app.streaming.kafka.client import rows_sender
-from app.streaming.kafka.limited import let_go, limited
+from app.streaming.kafka.limited import Limit, let_go, limited
 from app.streaming.kafka.messages import StoredRows
 from app.streaming.record import Output
 from app.streaming.state import Snapshot
@@ -88,26 +88,34 @@ class Transactions:
                 await asyncio.sleep(0)
 
     async def _finish(self, positions: dict[str, int]) -> None:
-        if positions:  # timers and parked records may be all there was to handle
-            await self._add_offsets(positions)
-        await limited(self._commit, UNKNOWN_S + REQUEST_S)
+        """In one call: on its way back each waits for the loop and for the interpreter's lock."""
+        limit = Limit(ASK_S + HANGS_S)
+        await limited(partial(self._offsets_and_commit, positions, limit), limit)
 
-    async def _add_offsets(self, positions: dict[str, int]) -> None:
+    def _offsets_and_commit(self, positions: dict[str, int], limit: Limit) -> None:
+        if positions:  # timers and parked records may be all there was to handle
+            self._add_offsets(positions, limit)
+        limit.extend(UNKNOWN_S + REQUEST_S)
+        self._commit()
+
+    def _add_offsets(self, positions: dict[str, int], limit: Limit) -> None:
         """Ask again within the same transaction, as long as the client says that it may.
 
         In short calls, for some hang: a client may not look for another coordinator when its own is gone (librdkafka's
         issue 5511).
         """
+        offsets = [TopicPartition(t, self._partition, o, self._metadata) for t, o in positions.items()]
         until = time.monotonic() + OFFSETS_S
         while True:
             try:
-                await limited(partial(self._send_offsets, positions), ASK_S + HANGS_S)
+                self._producer.send_offsets_to_transaction(offsets, self._group, ASK_S)
             except KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > until or self._leaving.is_set():
                     raise
             else:
                 return
-            await asyncio.sleep(AGAIN_S)
+            time.sleep(AGAIN_S)
+            limit.extend(ASK_S + HANGS_S)
 
     def _send(self, output: Output) -> None:
         while True:
@@ -138,10 +146,6 @@ class Transactions:
             if error.args[0].code() == KafkaError._FATAL:
                 self._producer.begin_transaction()  # raises what the fatal error was, such as that it is fenced
             raise
-
-    def _send_offsets(self, positions: dict[str, int]) -> None:
-        offsets = [TopicPartition(t, self._partition, o, self._metadata) for t, o in positions.items()]
-        self._producer.send_offsets_to_transaction(offsets, self._group, ASK_S)
 
     def _commit(self) -> None:
         """Asks until the outcome is known."""

@@ -2,14 +2,36 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from queue import SimpleQueue
+from typing import Any, Final, TypeAlias, TypeVar
 
 ResultT = TypeVar("ResultT")
+Calls: TypeAlias = SimpleQueue[Callable[[], None]]
+
+# of threads that have nothing to do
+_idle: Final[list[Calls]] = []
 
 
-async def limited(call: Callable[[], ResultT], limit_s: float) -> ResultT:
-    """The call's result, from a thread of its own; a `TimeoutError` past the limit.
+class Limit:
+    """Until when somebody waits for a call."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._until = seconds, time.monotonic() + seconds
+
+    def extend(self, seconds: float) -> None:
+        """The call has come to a step that may take so long; a `TimeoutError` when nobody waits for it any more."""
+        if self.left_s() <= 0:
+            raise TimeoutError("given up meanwhile")
+        self.seconds, self._until = seconds, time.monotonic() + seconds
+
+    def left_s(self) -> float:
+        return self._until - time.monotonic()
+
+
+async def limited(call: Callable[[], ResultT], limit: Limit) -> ResultT:
+    """The call's result, from a thread that it has to itself; a `TimeoutError` past the limit.
 
     Some of librdkafka's calls do not keep their own limit (its issues 5456, 5511). Such a thread is given up, with the
     client that it hangs in: as a daemon it holds up neither the others nor the end of the process.
@@ -37,10 +59,13 @@ async def limited(call: Callable[[], ResultT], limit_s: float) -> ResultT:
 
     _start(run)
     try:
-        async with asyncio.timeout(limit_s):
-            return await done
-    except TimeoutError:
-        raise TimeoutError(f"a Kafka client did not come back from a call within {limit_s} s") from None
+        while not done.done():
+            if (left_s := limit.left_s()) <= 0:
+                raise TimeoutError(f"a Kafka client did not come back from a call within {limit.seconds} s")
+            await asyncio.wait({done}, timeout=left_s)
+    finally:
+        done.cancel()
+    return done.result()
 
 
 def let_go(held: list[Any]) -> None:
@@ -50,4 +75,16 @@ def let_go(held: list[Any]) -> None:
 
 
 def _start(run: Callable[[], None]) -> None:
-    threading.Thread(target=run, name="kafka-call", daemon=True).start()
+    """In an idle thread, or in a new one: to start one holds up the loop until it runs, on a busy machine for long."""
+    try:
+        calls = _idle.pop()
+    except IndexError:
+        calls = SimpleQueue()
+        threading.Thread(target=_serve, args=(calls,), name="kafka-call", daemon=True).start()
+    calls.put(run)
+
+
+def _serve(calls: Calls) -> None:
+    while True:
+        calls.get()()
+        _idle.append(calls)
