@@ -3,11 +3,13 @@
 The capacity of the whole system of `orderflow demo` is measured first: orders of both kinds come in faster and faster,
 up to the last rate at which 99 of 100 have their outcome within two seconds. Then they come in at 70 % of that, of both
 kinds, and once more of one kind at a time. Latency is from the append of `OrderCreated` to that of the outcome; the
-CPU is of all processes of orderflow, and of its servers.
+CPU is of all processes of orderflow, and of its servers. Of several rounds each figure is the median, that of the
+kinds beside each other too: a machine that is used up makes some rounds slower than others, for both kinds.
 """
 
 import argparse
 import asyncio
+import statistics
 import sys
 from typing import Any
 
@@ -22,7 +24,7 @@ from app.cli.producing.orders import PlannedOrder, needed_stock
 from app.cli.producing.placing import place_orders
 from app.observability.log import setup
 from bench import reporting
-from bench.latency import percentiles
+from bench.latency import Latency, percentiles
 from bench.processes import cpu_s
 from bench.whole import whole_system
 
@@ -32,8 +34,8 @@ STEP_S = 15.0
 LIMIT_MS = 2_000.0
 AT_ONCE = 32
 WARM_UP = 8000  # orders, after which Java has compiled what is used most
-# the share of the orders that a saga fulfils
-LOADS = {"both": 0.5, "choreography": 0.0, "orchestration": 1.0}
+# the share of the orders that a saga fulfils, and how many rounds
+LOADS = {"both": (0.5, 5), "choreography": (0.0, 1), "orchestration": (1.0, 1)}
 KINDS = ("choreography", "orchestration")
 MOST = "<= 1.5"
 # in the order in which the orders were created
@@ -93,60 +95,72 @@ async def capacity_of(system: System) -> int:
     return kept
 
 
-async def measured(system: System, load: str, capacity: int, seconds: float) -> list[dict[str, Any]]:
-    """The kinds of orders in a load, at their share of the capacity."""
-    rate = SHARE * capacity
-    orders = planned(load, int(rate * seconds), LOADS[load])
-    spent = await fulfilled(system, load, orders, rate)
-    cost = {
-        "CPU ms/order": round(1000 * spent.ours_s / len(orders), 1),
-        "servers' CPU ms/order": round(1000 * spent.servers_s / len(orders), 1),
-    }
-    rows = []
+class Round(msgspec.Struct, frozen=True):
+    """`found`: of each kind that was among the orders; `lost`: how many have no outcome."""
+
+    orders: int
+    lost: int
+    spent: Spent
+    found: dict[str, Latency]
+
+    def beside(self, kind: str) -> float:
+        """The p99 of a kind beside that of choreography."""
+        return self.found[kind].p99_ms / self.found[KINDS[0]].p99_ms
+
+
+async def measured(system: System, name: str, orchestrated: float, rate: float, seconds: float) -> Round:
+    orders = planned(name, int(rate * seconds), orchestrated)
+    spent = await fulfilled(system, name, orders, rate)
+    found, lost = {}, 0
     for kind in KINDS:
         if of_kind := [order for order in orders if order.fulfilment == kind]:
             spans = spans_ms(system.settings.postgres, of_kind)
-            found = percentiles(kind, 1, spans)
-            rows.append(
-                {
-                    "load": load,
-                    "kind": kind,
-                    "capacity orders/s": capacity,
-                    "orders/s offered": round(rate),
-                    "orders": len(of_kind),
-                    "without outcome": len(of_kind) - len(spans),
-                    "p50 ms": round(found.p50_ms),
-                    "p99 ms": round(found.p99_ms),
-                    "max ms": round(found.max_ms),
-                    **cost,
-                }
-            )
-    return rows
+            found[kind], lost = percentiles(kind, 1, spans), lost + len(of_kind) - len(spans)
+    return Round(len(orders), lost, spent, found)
 
 
-def beside(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each with its p99 beside that of choreography under the same conditions, and what is wanted of that."""
-    first = {row["load"]: row["p99 ms"] for row in figures if row["kind"] == KINDS[0]}
-    return [
-        row
-        | {
-            "p99 / choreography's": round(row["p99 ms"] / first.get(row["load"], first[KINDS[0]]), 2),
-            "wanted": MOST if row["kind"] == KINDS[1] and row["load"] in first else "",
-        }
-        for row in figures
-    ]
+def figures_of(load: str, rounds: list[Round]) -> list[dict[str, Any]]:
+    """One for each kind in the load; both together also beside each other."""
+    return [_figures(load, kind, rounds) for kind in rounds[0].found]
+
+
+def _figures(load: str, kind: str, rounds: list[Round]) -> dict[str, Any]:
+    of_kind = [one.found[kind] for one in rounds]
+    orders = sum(one.orders for one in rounds)
+    ratios = sorted(one.beside(kind) for one in rounds if KINDS[0] in one.found)
+    is_compared = bool(ratios) and kind != KINDS[0]
+    return {
+        "load": load,
+        "kind": kind,
+        "rounds": len(rounds),
+        "orders": orders,
+        "without outcome": sum(one.lost for one in rounds),
+        "p50 ms": round(statistics.median(one.p50_ms for one in of_kind)),
+        "p99 ms": round(statistics.median(one.p99_ms for one in of_kind)),
+        "max ms": round(max(one.max_ms for one in of_kind)),
+        "CPU ms/order": round(1000 * sum(one.spent.ours_s for one in rounds) / orders, 1),
+        "servers' CPU ms/order": round(1000 * sum(one.spent.servers_s for one in rounds) / orders, 1),
+        "p99 / choreography's": round(statistics.median(ratios), 2) if is_compared else "",
+        "from and to": f"{ratios[0]:.2f} and {ratios[-1]:.2f}" if is_compared else "",
+        "wanted": MOST if is_compared else "",
+    }
 
 
 async def _all(seconds: float) -> list[dict[str, Any]]:
+    figures: list[dict[str, Any]] = []
     async with whole_system() as system:
         await fulfilled(system, "warm-up", planned("warm-up", WARM_UP, 0.5), 0)
         capacity = await capacity_of(system)
-        return beside([row for load in LOADS for row in await measured(system, load, capacity, seconds)])
+        rate = SHARE * capacity
+        for load, (orchestrated, count) in LOADS.items():
+            rounds = [await measured(system, f"{load}-{n}", orchestrated, rate, seconds) for n in range(count)]
+            figures += figures_of(load, rounds)
+    return [{"capacity orders/s": capacity, "orders/s offered": round(rate)} | figure for figure in figures]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="for which orders of each kind come in")
+    parser.add_argument("--seconds", type=float, default=40.0, help="for which orders come in, in each round")
     asked, on = parser.parse_args(), reporting.machine()
     setup("warning")
     figures = asyncio.run(_all(asked.seconds))
