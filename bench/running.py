@@ -24,13 +24,18 @@ from app.streaming.names import changelog_topic
 from app.streaming.topology import TopicSpec
 from bench.rows import Row
 
-# what Kafka's own script gives a broker; the embedded one's 256 MB and its collector stop it for 20 ms of each second
+# What Kafka's documentation gives a broker in production ("Java Version"). The embedded one's 256 MB and its collector
+# stop it for 20 ms of each second.
 LARGE = (
-    "-Xms1g",
-    "-Xmx1g",
+    "-Xms6g",
+    "-Xmx6g",
+    "-XX:MetaspaceSize=96m",
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=20",
     "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:G1HeapRegionSize=16M",
+    "-XX:MinMetaspaceFreeRatio=50",
+    "-XX:MaxMetaspaceFreeRatio=80",
     "-XX:+ExplicitGCInvokesConcurrent",
 )
 PARTITIONS = 4
