@@ -3,8 +3,8 @@
 The capacity of the whole system of `orderflow demo` is measured first: orders of both kinds come in faster and faster,
 up to the last rate at which 99 of 100 have their outcome within two seconds. Then they come in at 70 % of that, of both
 kinds, and once more of one kind at a time. Latency is from the append of `OrderCreated` to that of the outcome; the
-CPU is of all processes of orderflow, and of its servers. Of several rounds each figure is the median, that of the
-kinds beside each other too: a machine that is used up makes some rounds slower than others, for both kinds.
+CPU is of all processes of orderflow, and of its servers. Latencies of several rounds are their medians, and so are the
+kinds beside each other within a round: a machine that is used up makes some rounds slower than others, for both kinds.
 """
 
 import argparse
@@ -96,10 +96,10 @@ async def capacity_of(system: System) -> int:
 
 
 class Round(msgspec.Struct, frozen=True):
-    """`found`: of each kind that was among the orders; `lost`: how many have no outcome."""
+    """`orders` and `lost`, those without an outcome, of each kind that came in; so are the latencies `found`."""
 
-    orders: int
-    lost: int
+    orders: dict[str, int]
+    lost: dict[str, int]
     spent: Spent
     found: dict[str, Latency]
 
@@ -111,12 +111,14 @@ class Round(msgspec.Struct, frozen=True):
 async def measured(system: System, name: str, orchestrated: float, rate: float, seconds: float) -> Round:
     orders = planned(name, int(rate * seconds), orchestrated)
     spent = await fulfilled(system, name, orders, rate)
-    found, lost = {}, 0
-    for kind in KINDS:
-        if of_kind := [order for order in orders if order.fulfilment == kind]:
-            spans = spans_ms(system.settings.postgres, of_kind)
-            found[kind], lost = percentiles(kind, 1, spans), lost + len(of_kind) - len(spans)
-    return Round(len(orders), lost, spent, found)
+    of_kinds = {kind: [order for order in orders if order.fulfilment == kind] for kind in KINDS}
+    spans = {kind: spans_ms(system.settings.postgres, of_kind) for kind, of_kind in of_kinds.items() if of_kind}
+    return Round(
+        orders={kind: len(of_kinds[kind]) for kind in spans},
+        lost={kind: len(of_kinds[kind]) - len(found) for kind, found in spans.items()},
+        spent=spent,
+        found={kind: percentiles(kind, 1, found) for kind, found in spans.items()},
+    )
 
 
 def figures_of(load: str, rounds: list[Round]) -> list[dict[str, Any]]:
@@ -126,15 +128,15 @@ def figures_of(load: str, rounds: list[Round]) -> list[dict[str, Any]]:
 
 def _figures(load: str, kind: str, rounds: list[Round]) -> dict[str, Any]:
     of_kind = [one.found[kind] for one in rounds]
-    orders = sum(one.orders for one in rounds)
+    orders = sum(sum(one.orders.values()) for one in rounds)
     ratios = sorted(one.beside(kind) for one in rounds if KINDS[0] in one.found)
     is_compared = bool(ratios) and kind != KINDS[0]
     return {
         "load": load,
         "kind": kind,
         "rounds": len(rounds),
-        "orders": orders,
-        "without outcome": sum(one.lost for one in rounds),
+        "orders": sum(one.orders[kind] for one in rounds),
+        "without outcome": sum(one.lost[kind] for one in rounds),
         "p50 ms": round(statistics.median(one.p50_ms for one in of_kind)),
         "p99 ms": round(statistics.median(one.p99_ms for one in of_kind)),
         "max ms": round(max(one.max_ms for one in of_kind)),

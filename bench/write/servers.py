@@ -20,7 +20,7 @@ from bench.environments import PEERS, python_of
 from bench.running import LARGE, LIMIT_S, broker
 
 PEER = "pyeventsourcing"
-# as much more than the embedded one's as `LARGE` is, of Connect
+# of Connect: more than the embedded one's too, so that it is not memory that holds it up
 LARGE_CONNECT = ("-Xms256m", "-Xmx2g", "-XX:+UseSerialGC")
 
 

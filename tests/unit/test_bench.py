@@ -27,7 +27,7 @@ from bench.processes import cpu_s
 from bench.reporting import machine, plot, save, save_figures, table
 from bench.rows import CATCH_UP, CONSUME, LATENCY, MANY_KEYS, RESTORE
 from bench.running import Run, added_up, measured_line
-from bench.sagas import KINDS, Round, Spent, figures_of
+from bench.sagas import Round, Spent, figures_of
 
 
 def run(row: str, *, seconds: float = 10.0, second_half: float = 4.0, number: int = 1) -> Run:
@@ -163,17 +163,21 @@ def test_a_meter_tells_both_halves(capfd: pytest.CaptureFixture[str]) -> None:
     assert line["first_half_seconds"] + line["second_half_seconds"] == pytest.approx(line["seconds"])
 
 
+def sagas(**p99_ms: int) -> Round:
+    found = {kind: latency(kind, p99) for kind, p99 in p99_ms.items()}
+    return Round(dict.fromkeys(found, 5), dict.fromkeys(found, 0), Spent(0.1, 0.2), found)
+
+
 def test_the_p99_of_a_saga_stands_beside_that_of_choreography_in_the_same_rounds() -> None:
     """The median of the rounds; of one kind alone nothing is said."""
     spans = [(100, 120), (400, 500), (200, 300)]
-    rounds = [
-        Round(10, 0, Spent(0.1, 0.2), {kind: latency(kind, p99) for kind, p99 in zip(KINDS, pair, strict=True)})
-        for pair in spans
+    rounds = [sagas(choreography=one, orchestration=other) for one, other in spans]
+    found = [
+        (one["orders"], one["p99 ms"], one["p99 / choreography's"], one["from and to"])
+        for one in figures_of("both", rounds)
     ]
-    found = [(one["p99 ms"], one["p99 / choreography's"], one["from and to"]) for one in figures_of("both", rounds)]
-    assert found == [(200, "", ""), (300, 1.25, "1.20 and 1.50")]
-    alone = Round(10, 0, Spent(0.1, 0.2), {KINDS[1]: latency(KINDS[1], 160)})
-    assert [one["wanted"] for one in figures_of("orchestration", [alone])] == [""]
+    assert found == [(15, 200, "", ""), (15, 300, 1.25, "1.20 and 1.50")]
+    assert [one["wanted"] for one in figures_of("orchestration", [sagas(orchestration=160)])] == [""]
 
 
 def test_what_a_process_takes_has_what_its_children_take() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -228,7 +229,24 @@ async def test_calls_share_threads() -> None:
     assert len(threads) < 50
 
 
-def test_a_call_that_was_given_up_goes_no_further() -> None:
-    limit = Limit(0.0)
-    with pytest.raises(TimeoutError):
-        limit.extend(5)
+async def test_a_call_that_was_given_up_goes_no_further() -> None:
+    """Neither one whose caller was cancelled."""
+    limit, began, goes_on = Limit(5), threading.Event(), threading.Event()
+    ends: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def call() -> None:
+        began.set()
+        goes_on.wait()
+        try:
+            limit.extend(5)
+        except TimeoutError as error:
+            ends.put(error)
+        else:
+            ends.put(None)
+
+    waiting = asyncio.create_task(limited(call, limit))
+    await asyncio.to_thread(began.wait)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    goes_on.set()
+    assert await asyncio.to_thread(ends.get) is not None

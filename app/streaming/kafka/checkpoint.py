@@ -89,7 +89,7 @@ class Transactions:
 
     async def _finish(self, positions: dict[str, int]) -> None:
         """In one call: on its way back each waits for the loop and for the interpreter's lock."""
-        limit = Limit(ASK_S + HANGS_S)
+        limit = Limit(ASK_S + HANGS_S if positions else UNKNOWN_S + REQUEST_S)
         await limited(partial(self._offsets_and_commit, positions, limit), limit)
 
     def _offsets_and_commit(self, positions: dict[str, int], limit: Limit) -> None:
@@ -114,8 +114,8 @@ class Transactions:
                     raise
             else:
                 return
+            limit.extend(AGAIN_S + ASK_S + HANGS_S)
             time.sleep(AGAIN_S)
-            limit.extend(ASK_S + HANGS_S)
 
     def _send(self, output: Output) -> None:
         while True:

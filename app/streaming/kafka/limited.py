@@ -18,16 +18,23 @@ class Limit:
     """Until when somebody waits for a call."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self._until = seconds, time.monotonic() + seconds
+        self.seconds, self._until, self._is_over = seconds, time.monotonic() + seconds, False
+        self._lock = threading.Lock()
 
     def extend(self, seconds: float) -> None:
         """The call has come to a step that may take so long; a `TimeoutError` when nobody waits for it any more."""
-        if self.left_s() <= 0:
-            raise TimeoutError("given up meanwhile")
-        self.seconds, self._until = seconds, time.monotonic() + seconds
+        with self._lock:
+            if self._is_over:
+                raise TimeoutError("given up meanwhile")
+            self.seconds, self._until = seconds, time.monotonic() + seconds
 
     def left_s(self) -> float:
         return self._until - time.monotonic()
+
+    def end(self) -> None:
+        """Nobody waits any more."""
+        with self._lock:
+            self._is_over = True
 
 
 async def limited(call: Callable[[], ResultT], limit: Limit) -> ResultT:
@@ -64,6 +71,7 @@ async def limited(call: Callable[[], ResultT], limit: Limit) -> ResultT:
                 raise TimeoutError(f"a Kafka client did not come back from a call within {limit.seconds} s")
             await asyncio.wait({done}, timeout=left_s)
     finally:
+        limit.end()
         done.cancel()
     return done.result()
 
