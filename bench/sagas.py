@@ -103,10 +103,6 @@ class Round(msgspec.Struct, frozen=True):
     spent: Spent
     found: dict[str, Latency]
 
-    def beside(self, kind: str) -> float:
-        """The p99 of a kind beside that of choreography."""
-        return self.found[kind].p99_ms / self.found[KINDS[0]].p99_ms
-
 
 async def measured(system: System, name: str, orchestrated: float, rate: float, seconds: float) -> Round:
     orders = planned(name, int(rate * seconds), orchestrated)
@@ -121,16 +117,21 @@ async def measured(system: System, name: str, orchestrated: float, rate: float, 
     )
 
 
-def figures_of(load: str, rounds: list[Round]) -> list[dict[str, Any]]:
-    """One for each kind in the load; both together also beside each other."""
-    return [_figures(load, kind, rounds) for kind in rounds[0].found]
+def figures(runs: dict[str, list[Round]]) -> list[dict[str, Any]]:
+    """Of each kind in each load, in the rounds of it: its p99 also beside that of choreography in the same round, or,
+    where it came in alone, in that of choreography alone."""
+    return [
+        _figures(load, kind, rounds, rounds if KINDS[0] in rounds[0].found else runs[KINDS[0]])
+        for load, rounds in runs.items()
+        for kind in rounds[0].found
+    ]
 
 
-def _figures(load: str, kind: str, rounds: list[Round]) -> dict[str, Any]:
+def _figures(load: str, kind: str, rounds: list[Round], beside: list[Round]) -> dict[str, Any]:
     of_kind = [one.found[kind] for one in rounds]
     orders = sum(sum(one.orders.values()) for one in rounds)
-    ratios = sorted(one.beside(kind) for one in rounds if KINDS[0] in one.found)
-    is_compared = bool(ratios) and kind != KINDS[0]
+    first = [one.found[KINDS[0]] for one in beside]
+    ratios = [one.p99_ms / other.p99_ms for one, other in zip(of_kind, first, strict=True)]
     return {
         "load": load,
         "kind": kind,
@@ -142,22 +143,21 @@ def _figures(load: str, kind: str, rounds: list[Round]) -> dict[str, Any]:
         "max ms": round(max(one.max_ms for one in of_kind)),
         "CPU ms/order": round(1000 * sum(one.spent.ours_s for one in rounds) / orders, 1),
         "servers' CPU ms/order": round(1000 * sum(one.spent.servers_s for one in rounds) / orders, 1),
-        "p99 / choreography's": round(statistics.median(ratios), 2) if is_compared else "",
-        "from and to": f"{ratios[0]:.2f} and {ratios[-1]:.2f}" if is_compared else "",
-        "wanted": MOST if is_compared else "",
+        "p99 / choreography's": round(statistics.median(ratios), 2),
+        "from and to": f"{min(ratios):.2f} and {max(ratios):.2f}",
+        "wanted": MOST if kind != KINDS[0] and beside is rounds else "",
     }
 
 
 async def _all(seconds: float) -> list[dict[str, Any]]:
-    figures: list[dict[str, Any]] = []
+    runs: dict[str, list[Round]] = {}
     async with whole_system() as system:
         await fulfilled(system, "warm-up", planned("warm-up", WARM_UP, 0.5), 0)
         capacity = await capacity_of(system)
         rate = SHARE * capacity
         for load, (orchestrated, count) in LOADS.items():
-            rounds = [await measured(system, f"{load}-{n}", orchestrated, rate, seconds) for n in range(count)]
-            figures += figures_of(load, rounds)
-    return [{"capacity orders/s": capacity, "orders/s offered": round(rate)} | figure for figure in figures]
+            runs[load] = [await measured(system, f"{load}-{n}", orchestrated, rate, seconds) for n in range(count)]
+    return [{"capacity orders/s": capacity, "orders/s offered": round(rate)} | one for one in figures(runs)]
 
 
 def main() -> None:
@@ -165,8 +165,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40.0, help="for which orders come in, in each round")
     asked, on = parser.parse_args(), reporting.machine()
     setup("warning")
-    figures = asyncio.run(_all(asked.seconds))
-    sys.stdout.write(reporting.save_figures(reporting.RESULTS, "sagas", on, figures))
+    found = asyncio.run(_all(asked.seconds))
+    sys.stdout.write(reporting.save_figures(reporting.RESULTS, "sagas", on, found))
 
 
 if __name__ == "__main__":

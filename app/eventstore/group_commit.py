@@ -68,7 +68,8 @@ class GroupCommit:
             while len(taken) < MAX_BATCH and room > 0 and not self._ready.empty():
                 taken.append(self._ready.get_nowait())
                 room -= taken[-1].size
-            # a caller who no longer waits has seen its command fail: do not append it behind his back
+            # a caller who no longer waits has seen its command fail: do not append it behind his back;
+            # by the number, since UUIDs themselves compare in Python
             batch = sorted((command for command in taken if not command.outcome.done()), key=lambda c: c.stream.int)
             if batch:
                 for command, outcome in zip(batch, await self._append(session, batch), strict=True):

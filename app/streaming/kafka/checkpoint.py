@@ -25,6 +25,7 @@ ASK_S = 4.0
 HANGS_S = 2.0  # a client that is that far past its own limit does not come back
 OFFSETS_S = 20.0  # a coordinator that moves is back sooner; less than the timeout of the transaction
 UNKNOWN_S = 120.0
+COMMIT_S = UNKNOWN_S + REQUEST_S  # until the last call of a commit is back
 AGAIN_S = 0.1
 FULL_S = 0.05  # the client's queue is full: until some of it is sent
 
@@ -89,13 +90,13 @@ class Transactions:
 
     async def _finish(self, positions: dict[str, int]) -> None:
         """In one call: on its way back each waits for the loop and for the interpreter's lock."""
-        limit = Limit(ASK_S + HANGS_S if positions else UNKNOWN_S + REQUEST_S)
+        limit = Limit(ASK_S + HANGS_S if positions else COMMIT_S)
         await limited(partial(self._offsets_and_commit, positions, limit), limit)
 
     def _offsets_and_commit(self, positions: dict[str, int], limit: Limit) -> None:
         if positions:  # timers and parked records may be all there was to handle
             self._add_offsets(positions, limit)
-        limit.extend(UNKNOWN_S + REQUEST_S)
+        limit.extend(COMMIT_S)
         self._commit()
 
     def _add_offsets(self, positions: dict[str, int], limit: Limit) -> None:
