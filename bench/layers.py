@@ -17,18 +17,19 @@ from typing import Any
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from app.allocation import collect_less
 from app.config import Settings
 from app.domain.events import Event
 from app.projections import order_summaries
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
-from app.streaming.faust.allocation import collect_less
 from app.streaming.kafka import topics
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.fetch import BATCH, Fetcher
 from app.streaming.memory import StateMemory
+from app.streaming.names import dlq_topic
 from app.streaming.record import RecordBatch
 from app.streaming.state import Snapshot
 from app.streaming.store import Store
@@ -108,7 +109,7 @@ class Layers:
         store, task = Store(self._directory / "store", StateMemory(ROWS_MB)), Task(self._topology, 0, lambda: 0)
         task.open(store, dict.fromkeys(self._topology.input_topics, 0))
         transactions = Transactions(self._clients.producer("bench-layers"), self._clients.offsets(), 0, "")
-        await asyncio.to_thread(transactions.begin_ownership)
+        await asyncio.to_thread(transactions.begin_ownership, dlq_topic(self._topology.group))
         taken, sent, written = (self.spent.setdefault(name, Spent()) for name in ("fold", "transaction", "store"))
         for batches in self._checkpoints():
             taken.during(lambda: [task.take(batch) for batch in batches])  # noqa: B023 - called at once

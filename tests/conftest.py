@@ -1,11 +1,12 @@
 """The real Kafka and the real PostgreSQL of a test session, each started when the first test asks for it."""
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from psycopg import sql
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from app.allocation import collect_less
 from app.embedded.files import FileLock, cache_directory
 from app.embedded.kafka import KafkaServer
 from app.embedded.postgres import APPLICATION, PostgresServer
@@ -60,6 +62,17 @@ class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TogetherByFile:
     return TogetherByFile(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported is not looked at for garbage, as in `orderflow`; from there on it is as in a worker."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        collect_less()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException, Producer
 from app.errors import TransientError
 from app.eventstore.outbox import Connection, OutboxRow, Position
 from app.eventstore.publisher import Publisher
+from app.librdkafka.owning import begin_ownership
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.kafka.log import read_topic
 
@@ -46,7 +47,7 @@ def shut_out(kafka: str, transactional_id: str) -> None:
     """Whatever a producer with this id still has in its hands will not be committed."""
     producer = Producer({"bootstrap.servers": kafka, "transactional.id": transactional_id, "log_level": 0})
     try:
-        producer.init_transactions(REQUEST_S)
+        begin_ownership(producer, ORDERS_EVENTS, REQUEST_S)
     except KafkaException as error:
         raise ShutOutError(f"the connector cannot be shut out: {error}; look at the brokers, then try again") from None
 

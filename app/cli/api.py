@@ -9,6 +9,7 @@ import aiohttp
 import typer
 import uvicorn
 
+from app.allocation import collect_less
 from app.cli.listening import listen
 from app.config import Settings, load
 from app.deadletters.office import Office
@@ -23,7 +24,6 @@ from app.people.postgres import PostgresPersonKeys
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
-from app.streaming.faust.allocation import collect_less
 from app.streaming.names import group_id
 from app.web import dead_letters, people, sagas
 from app.web.api import create_app

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.alerts.produced import ProducedAlerts
+from app.allocation import collect_less
 from app.cdc.guard import SlotGuard
 from app.cli.listening import listen
 from app.config import Settings, load
@@ -26,7 +27,6 @@ from app.eventstore.results import ResultExpiry
 from app.observability import metrics
 from app.observability.log import setup
 from app.serde.topics import ORDERS_EVENTS, full_name
-from app.streaming.faust.allocation import collect_less
 from app.streaming.names import group_id
 from app.web.problem import MEDIA_TYPE, Problem
 

@@ -7,7 +7,9 @@ from confluent_kafka import KafkaException, Producer
 
 from app.deadletters.errors import CampaignRunningError
 from app.errors import TransientError
+from app.librdkafka.owning import begin_ownership
 from app.streaming.kafka.clients import Clients
+from app.streaming.names import redrive_topic
 from app.streaming.record import Output
 
 REQUEST_S = 15.0
@@ -26,7 +28,7 @@ class Sender:
         self._group = group
         self._producer: Producer = Clients(bootstrap, group).producer(f"{group}-redriver")
         try:
-            self._producer.init_transactions(REQUEST_S)
+            begin_ownership(self._producer, redrive_topic(group), REQUEST_S)
         except KafkaException as error:
             raise SendingError(f"no transaction for {group}: {error}; resume when Kafka answers") from error
 

@@ -10,6 +10,7 @@ from app.errors import PermanentError, SetupError
 from app.eventstore.call_thread import CallThread, PublisherHangsError
 from app.eventstore.outbox import Mark, OutboxRow, Position
 from app.eventstore.sending import SendRows, rows_sender
+from app.librdkafka.owning import begin_ownership
 
 REQUEST_S = 4.0
 HANG_S = 3 * REQUEST_S
@@ -49,7 +50,12 @@ class Publisher:
 
     def __init__(self, kafka: str, group: str, topic: str, shard: int) -> None:
         # what fails is raised: the library's own lines on stderr would say it hundreds of times
-        common = {"bootstrap.servers": kafka, "log_level": 0}
+        common = {
+            "bootstrap.servers": kafka,
+            "log_level": 0,
+            # half of it is what a new client waits between its first connections: the default is 100
+            "reconnect.backoff.ms": 20,
+        }
         self._partition = TopicPartition(topic, shard)
         self._found: set[str] = set()
         self._offsets = Consumer(
@@ -80,7 +86,7 @@ class Publisher:
     def begin_ownership(self) -> Position | None:
         """Up to where the shard is published, whoever did it; None when Kafka does not know (any more)."""
         for _, producer in self._producers:
-            producer.init_transactions(REQUEST_S)
+            begin_ownership(producer, self._partition.topic, REQUEST_S)
         topic, shard = self._partition.topic, self._partition.partition
         metadata = self._offsets.list_topics(topic, REQUEST_S).topics[topic]
         if metadata.error is not None:
@@ -135,7 +141,7 @@ class Publisher:
         producer = self._made(name)
         self._producers[0] = name, producer
         threading.Thread(target=refused.purge, name="publisher-purge", daemon=True).start()
-        producer.init_transactions(REQUEST_S)
+        begin_ownership(producer, self._partition.topic, REQUEST_S)
 
     def _made(self, transactional_id: str) -> Producer:
         return Producer(self._settings | {"transactional.id": transactional_id})

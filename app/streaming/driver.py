@@ -82,7 +82,7 @@ class Driver:
 
     def do(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Run what the caller has to await, on the loop of the tasks."""
-        return self._runner.run(work)
+        return self._runner.get_loop().run_until_complete(work)  # `run` costs as much as a step, for Ctrl-C's sake
 
     def also(self, turn: Callable[[], Awaitable[bool]]) -> None:
         """Let something beside the tasks take its turns with them, as a relay does; it says whether it did anything."""

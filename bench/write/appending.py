@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 from uuid import uuid4
 
+from app.allocation import collect_less
 from app.domain.events import Event, Item, OrderCreated
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
-from app.streaming.faust.allocation import collect_less
 
 WARM_UP_S = 1.0
 ITEM = Item(sku="85123A", quantity=6, unit_price_minor=255)

@@ -3,12 +3,12 @@
 import signal
 import sys
 
+from app.allocation import collect_less
 from app.config import load
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
 from app.observability.log import setup
 from app.serde.topics import ORDERS_EVENTS
-from app.streaming.faust.allocation import collect_less
 
 
 def main(group: str) -> None:

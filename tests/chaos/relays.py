@@ -4,8 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -23,21 +21,21 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from app.cli import main
 from app.config import Settings, dump
 from app.domain.events import Event
 from app.embedded.ports import free_ports
-from app.embedded.processes import end, start
 from app.errors import TransientError
 from app.eventstore.port import EventStore
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from tests.contract.order_streams import history
+from tests.forked import ForkedProcess
 from tests.integration.published_topic import Published
 
 CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
 PARTITIONS = 4
-COMMAND = "from app.cli import main; main()"
 OWNED = re.compile(r'^orderflow_relay_events_total\{shard="(\d+)"', re.MULTILINE)
 LIMIT_S = 60.0
 PACE_S = 0.1  # between two events of an order: it leaves the machine to the relays
@@ -51,18 +49,16 @@ class ServingProcess:
         self._settings = Settings(kafka=kafka, postgres=postgres, port=free_ports(0)[0])
         self.url = f"http://{self._settings.host}:{self._settings.port}"
         self.log = log
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ForkedProcess | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-c", COMMAND, self._command]
         environment = {**os.environ, **dump(self._settings)}
-        self.process = start(command, directory=Path.cwd(), log=self.log, environment=environment)
+        self.process = ForkedProcess(main, [self._command], self.log, environment)
 
     def end(self, how: signal.Signals, limit_s: float = 10.0) -> int:
         """The exit code; a process that needs longer is killed, which its code shows."""
         assert self.process is not None
-        end(self.process, how, limit_s)
-        return self.process.wait()
+        return self.process.end(how, limit_s)
 
     def kill(self) -> None:
         """It starts again at once."""

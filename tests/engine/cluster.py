@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -11,14 +10,13 @@ from urllib.request import urlopen
 
 import msgspec
 
-from app.embedded import processes
 from app.embedded.ports import free_ports
 from app.streaming.kafka import topics
 from app.streaming.topology import Topology
 from tests.engine.log import Log, until
-from tests.engine.process import Order, topology_of
+from tests.engine.process import Order, main, topology_of
+from tests.forked import ForkedProcess
 
-ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 READY_S = 60.0
 ANSWER_S = 5.0
@@ -29,8 +27,7 @@ class WorkerProcess:
 
     def __init__(self, order: Order, log: Path) -> None:
         self.order, self.log = order, log
-        command = [sys.executable, "-m", "tests.engine.process", msgspec.json.encode(order).decode()]
-        self.process = processes.start(command, directory=ROOT, log=log, environment=dict(os.environ))
+        self.process = ForkedProcess(main, [msgspec.json.encode(order).decode()], log, os.environ)
 
     def __str__(self) -> str:
         return self.order.name

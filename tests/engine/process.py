@@ -1,4 +1,4 @@
-"""A worker process of a test topology: `python -m tests.engine.process JSON`, with the life of a real one."""
+"""A worker process of a test topology, with the life of a real one; its one argument is an `Order` in JSON."""
 
 import asyncio
 import sys
@@ -51,7 +51,6 @@ class Order(msgspec.Struct, kw_only=True):
     state_memory_mb: int = 64
     dies_at: str = ""  # one of `tests.engine.points`, reached for the `dies_on`th time
     dies_on: int = 1
-    waits_for: str = ""  # a file: until it is there, the process does nothing but load its code
 
 
 def topology_of(order: Order) -> Topology:
@@ -123,14 +122,8 @@ def _mount(app: Any, reader: Reader, status: WorkerStatus) -> None:
 def main() -> None:
     order = msgspec.json.decode(sys.argv[1], type=Order)
     setup("info")
-    while order.waits_for and not Path(order.waits_for).exists():
-        time.sleep(0.005)
     try:
         asyncio.run(run(order))
     except OrderflowError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -28,6 +28,14 @@ child = processes.start(["/bin/sleep", "600"], directory=Path(sys.argv[1]), log=
 print(child.pid, flush=True)
 time.sleep(600)
 """
+FORKING = """
+import signal, sys
+from pathlib import Path
+from tests.forked import ForkedProcess
+child = ForkedProcess(signal.pause, [], Path(sys.argv[1]) / "log", {})
+print(child.pid, flush=True)
+signal.pause()
+"""
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -70,6 +78,18 @@ def test_a_child_ends_with_its_parent(tmp_path: Path, number: signal.Signals) ->
     parent.wait(LIMIT)
     parent.stdout.close()
     wait_for(lambda: not runs(child, "sleep"))
+
+
+def test_a_process_of_the_tests_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    """Though it is the copy of a server between the two."""
+    parent = subprocess.Popen([sys.executable, "-c", FORKING, tmp_path], stdout=subprocess.PIPE, cwd=Path.cwd())
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    wait_for(lambda: os.getsid(child) == child)
+    parent.kill()
+    parent.wait(LIMIT)
+    parent.stdout.close()
+    wait_for(lambda: not runs(child, "python"))
 
 
 def test_a_child_outlives_the_thread_that_asked_for_it(start: Start) -> None:

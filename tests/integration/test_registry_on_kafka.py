@@ -24,10 +24,11 @@ from app.serde.registry_http import HttpRegistry
 from app.serde.topics import ORDERS_EVENTS, subject_of
 from app.streaming.kafka import topics
 from app.streaming.names import dlq_topic, group_id
-from tests.engine.cluster import ROOT
 from tests.engine.log import Log, until
 from tests.schema.sample_events import ORDER_CREATED
 from topologies import order_views
+
+ROOT = Path(__file__).parents[2]
 
 COMMITTED = committed_registry()
 NEWEST = COMMITTED.newest(subject_of(OrderCreated))

@@ -12,11 +12,11 @@ import pytest
 from tests.chaos.steps.files import Disk
 from tests.chaos.steps.plan import DAMAGE, KEEP, WIPE, plan
 from tests.chaos.steps.rows import Get, unlike
-from tests.engine.cluster import ROOT
 from tests.engine.log import ticks
 from tests.engine.points import LATE, POINTS
 from tests.engine.topologies import bucket_of
 
+ROOT = Path(__file__).parents[2]
 DYING = """
 import sys
 from pathlib import Path

@@ -29,6 +29,7 @@ def resolved(place: str) -> Any:
 OURS = {
     "faust.transport.consumer:Consumer": transport.Consumer,
     "faust.tables.recovery:Recovery": tables.NoRecovery,
+    "faust.tables.manager:TableManager": tables.Manager,
     "faust.stores.base:SerializedStore": tables.Store,
 }
 

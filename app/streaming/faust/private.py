@@ -33,8 +33,13 @@ REPLACED = {
         "_size",
     ),
 }
-# And those that it calls: letting the streams flow is all that is left of the recovery.
-CALLED = {"faust.tables.recovery:Recovery": ("_resume_streams",)}
+# And those that it calls.
+CALLED = {
+    # letting the streams flow is all that is left of the recovery
+    "faust.tables.recovery:Recovery": ("_resume_streams",),
+    # tables are declared to the consumer as soon as it has started
+    "faust.tables.manager:TableManager": ("_update_channels",),
+}
 
 
 def is_joined(thread: Any) -> bool:

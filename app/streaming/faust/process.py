@@ -14,10 +14,10 @@ from typing import TypeAlias
 from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaException
 
+from app.allocation import collect_less, share_arenas
 from app.observability.log import logger
 from app.streaming.errors import KafkaUnreachableError
 from app.streaming.faust import private
-from app.streaming.faust.allocation import collect_less, share_arenas
 from app.streaming.faust.app import App, Membership, faust_app
 from app.streaming.faust.membership import watch
 from app.streaming.kafka import topics

@@ -69,6 +69,11 @@ class Manager(TableManager):
             self._no_recovery = NoRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._no_recovery
 
+    async def on_start(self) -> None:
+        """Begin at once: Faust gives tables that are declared late a second, and ours are declared with the app."""
+        await self._update_channels()
+        await self.recovery.start()
+
     async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:
         topics_by_partition: dict[int, set[str]] = {}
         inputs = set(self.app.worker.topology.input_topics)

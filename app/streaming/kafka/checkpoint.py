@@ -13,6 +13,7 @@ from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from app.librdkafka.owning import begin_ownership
 from app.streaming.kafka.client import rows_sender
 from app.streaming.kafka.limited import Limit, let_go, limited
 from app.streaming.kafka.messages import StoredRows
@@ -50,9 +51,9 @@ class Transactions:
     def _producer(self) -> Producer:
         return self._held[0]
 
-    def begin_ownership(self) -> None:
-        """Fence the task's earlier owners and end what they left open (blocking)."""
-        self._producer.init_transactions(REQUEST_S)
+    def begin_ownership(self, topic: str) -> None:
+        """Fence the task's earlier owners and end what they left open (blocking). `topic` is one that it writes to."""
+        begin_ownership(self._producer, topic, REQUEST_S)
 
     def retire(self) -> None:
         """Never used again; what a transaction left open is ended by the next owner, or in time."""

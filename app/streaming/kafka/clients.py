@@ -11,6 +11,7 @@ MESSAGE_LIMIT = 2_500_000  # bytes; above the limit of every topic of ours, whic
 TRANSACTION_TIMEOUT_MS = 60_000
 
 COMMON = {
+    "reconnect.backoff.ms": 20,  # the default is 100: a new client waits half of it between its first connections
     "reconnect.backoff.max.ms": 1_000,  # the default is 10 s: a broker that is back would be noticed that late
     "log_level": 2,  # what fails is raised where it was asked for
 }
@@ -31,7 +32,7 @@ class Clients:
         self.bootstrap, self.group = bootstrap, group
 
     def producer(self, transactional_id: str) -> Producer:
-        """A transactional producer: its `init_transactions` fences every earlier one of the same id."""
+        """A transactional producer; `begin_ownership` fences every earlier one of the same id."""
         return Producer(
             {
                 "bootstrap.servers": self.bootstrap,
@@ -61,7 +62,7 @@ class Clients:
                 "queued.min.messages": 3_000,
                 "queued.max.messages.kbytes": 65_536,
                 "fetch.message.max.bytes": 300_000,
-                **(PATIENT if patient else {"fetch.wait.max.ms": 100}),
+                **(PATIENT if patient else {"fetch.wait.max.ms": 250}),
             }
         )
 

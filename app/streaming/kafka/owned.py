@@ -17,6 +17,7 @@ from app.streaming.kafka.moving import passes
 from app.streaming.kafka.offsets import Start, begin_positions, committed_ends, tables_metadata
 from app.streaming.kafka.progress import Progress
 from app.streaming.kafka.restore import RestoreStoppedError, changelog_ends, restore
+from app.streaming.names import dlq_topic
 from app.streaming.state import Snapshot
 from app.streaming.store import Store
 from app.streaming.stores import Stores
@@ -89,7 +90,7 @@ class OwnedTask:
             tables_metadata(topology),
             self._let_go,
         )
-        self._transactions.begin_ownership()
+        self._transactions.begin_ownership(dlq_topic(topology.group))
         asked = self._clients.offsets()
         try:
             positions = begin_positions(asked, topology, partition, self._start)

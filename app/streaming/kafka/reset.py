@@ -16,7 +16,7 @@ from app.streaming.kafka import topics
 from app.streaming.kafka.checkpoint import Transactions
 from app.streaming.kafka.clients import COMMON, Clients
 from app.streaming.kafka.offsets import RESETTING, Start, begun_reset, first_positions, tables_metadata
-from app.streaming.names import retry_topic
+from app.streaming.names import dlq_topic, retry_topic
 from app.streaming.state import Snapshot, TaskState
 from app.streaming.topology import Repartition, TopicSpec, Topology
 
@@ -104,7 +104,7 @@ async def _commit(
     moved = [(table, marker) for table in state.tables.values()] if metadata == RESETTING else []
     owner = Transactions(clients.producer(f"{topology.group}-{partition}"), clients.ends, partition, metadata)
     try:
-        owner.begin_ownership()
+        owner.begin_ownership(dlq_topic(topology.group))
         await owner.commit(Snapshot(moved, [], positions))
     finally:
         owner.retire()

@@ -1,5 +1,6 @@
 """Creates the topics that topologies declare, checks them, and empties them: a worker never makes one."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -99,6 +100,8 @@ def _wait_for_leaders(bootstrap: str, created: list[TopicPartition]) -> None:
     while created:
         # a new client each time: one that was told of no such topic remembers that for half a minute
         admin = AdminClient({"bootstrap.servers": bootstrap, **COMMON})
+        with contextlib.suppress(KafkaException):  # what is wrong is found out by the question itself
+            admin.list_topics(timeout=LOOK_S)  # a client that knows no broker yet may think about the next for 3 s
         asked = admin.list_offsets(dict.fromkeys(created, OffsetSpec.latest()), request_timeout=REQUEST_S)
         failed = {place: future.exception(REQUEST_S) for place, future in asked.items()}
         created = [place for place, error in failed.items() if error is not None]
