@@ -1,7 +1,8 @@
-"""What the compiled parts that send and take records below confluent-kafka's client have in common.
+"""What the engine and the relay share of librdkafka: how a transactional producer takes over, and what is common to the
+compiled parts that send and take records below confluent-kafka's client.
 
-Each is optional: it exists where a C compiler was at hand when the product was installed, and for a client that it
-knows.
+Each of these parts is optional: it exists where a C compiler was at hand when the product was installed, and for a
+client that it knows.
 
 The functions are librdkafka's public ones, from the library that confluent-kafka has loaded. What is private is this:
 a client begins with the pointer to its handle, and a message that was sent without a state of confluent-kafka's own
