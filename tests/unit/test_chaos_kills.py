@@ -77,7 +77,8 @@ def served(**changed: list[Any]) -> Get:
 
     def get(path: str) -> dict[str, Any]:
         _, _, table, partition = path.split("/")
-        return {"rows": [*(rows[table] | (changed if table == "counts" else {})).values()]} if partition == "1" else {}
+        shown = rows[table] | (changed if table == "counts" else {})
+        return {"rows": [*shown.values()] if partition == "1" else []}
 
     return get
 
@@ -96,3 +97,8 @@ def test_a_row_that_is_wrong_or_too_many_is_found() -> None:
 
 def test_a_row_that_is_missing_is_found() -> None:
     assert len(unlike(served(), ticks(3, 2))) == 2
+
+
+def test_rows_that_are_being_rebuilt_are_asked_for_again() -> None:
+    answers = iter([{"code": "NOT_ACTIVE"}])
+    assert unlike(lambda path: next(answers, None) or served()(path), ticks(2, 2)) == []

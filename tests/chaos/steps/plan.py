@@ -13,7 +13,7 @@ KEEP, DAMAGE, WIPE = "keep", "damage", "wipe"
 FATES = (KEEP,) * 7 + (DAMAGE,) + (WIPE,) * 2  # of the disk, ten kills at a time
 COMMITS = 12  # the latest of the occurrences that a kill waits for, in a life of a worker
 RESTORES = 3  # each of four tasks passes a point of its restore
-ROWS = "rows."  # but not these, when it has nothing to replay
+REPLAYS = ("rows.", "replay.")  # but not these, when it has nothing to replay
 LONGEST_S = 3.0
 
 
@@ -37,7 +37,7 @@ def plan(seed: int, kills: int) -> list[Kill]:
 def _latest(point: str) -> int:
     if point in CHECKPOINT:
         return COMMITS
-    return 1 if point.startswith(ROWS) else RESTORES
+    return 1 if point.startswith(REPLAYS) else RESTORES
 
 
 def _shuffled(rng: Random, things: tuple[str, ...]) -> Iterator[str]:
