@@ -10,6 +10,7 @@ from app.errors import PermanentError, SetupError
 from app.eventstore.call_thread import CallThread, PublisherHangsError
 from app.eventstore.outbox import Mark, OutboxRow, Position
 from app.eventstore.sending import SendRows, rows_sender
+from app.librdkafka import CONNECTS_SOON
 from app.librdkafka.owning import begin_ownership
 
 REQUEST_S = 4.0
@@ -50,12 +51,7 @@ class Publisher:
 
     def __init__(self, kafka: str, group: str, topic: str, shard: int) -> None:
         # what fails is raised: the library's own lines on stderr would say it hundreds of times
-        common = {
-            "bootstrap.servers": kafka,
-            "log_level": 0,
-            # half of it is what a new client waits between its first connections: the default is 100
-            "reconnect.backoff.ms": 20,
-        }
+        common = {"bootstrap.servers": kafka, "log_level": 0, **CONNECTS_SOON}
         self._partition = TopicPartition(topic, shard)
         self._found: set[str] = set()
         self._offsets = Consumer(

@@ -1,5 +1,5 @@
-"""What the engine and the relay share of librdkafka: how a transactional producer takes over, and what is common to the
-compiled parts that send and take records below confluent-kafka's client.
+"""What the engine and the relay share of librdkafka: how clients connect, how a transactional producer takes over,
+and what is common to the compiled parts that send and take records below confluent-kafka's client.
 
 Each of these parts is optional: it exists where a C compiler was at hand when the product was installed, and for a
 client that it knows.
@@ -16,3 +16,6 @@ ClientName: TypeAlias = Literal["compiled", "plain"]
 
 # asks for one of them
 VARIABLE: Final = "ORDERFLOW_CLIENT"
+
+# half of it is what a new client waits between its first connections: the default is 100
+CONNECTS_SOON: Final = {"reconnect.backoff.ms": 20}

@@ -5,13 +5,14 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from app.librdkafka import CONNECTS_SOON
 from app.streaming.errors import KafkaUnreachableError
 
 MESSAGE_LIMIT = 2_500_000  # bytes; above the limit of every topic of ours, which is what counts
 TRANSACTION_TIMEOUT_MS = 60_000
 
 COMMON = {
-    "reconnect.backoff.ms": 20,  # the default is 100: a new client waits half of it between its first connections
+    **CONNECTS_SOON,
     "reconnect.backoff.max.ms": 1_000,  # the default is 10 s: a broker that is back would be noticed that late
     "log_level": 2,  # what fails is raised where it was asked for
 }

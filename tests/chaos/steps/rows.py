@@ -9,8 +9,9 @@ from tests.engine.cluster import PARTITIONS
 from tests.engine.log import until
 from tests.engine.topologies import Tick, bucket_of
 
-Get: TypeAlias = Callable[[str], dict[str, Any]]  # path -> answer
 REBUILT_S = 60.0
+
+Get: TypeAlias = Callable[[str], dict[str, Any]]  # path -> answer
 Rows: TypeAlias = dict[str, list[Any]]  # by the first field, which is the key in both tables
 
 
@@ -29,20 +30,12 @@ def unlike(get: Get, sent: Sequence[Tick]) -> list[str]:
 
 def _shown(get: Get, table: str) -> Rows:
     answers = [_answer(get, f"/rows/{table}/{partition}") for partition in range(PARTITIONS)]
-    return {row[0]: row for rows in answers for row in rows}
+    return {row[0]: row for answer in answers for row in answer["rows"]}
 
 
-def _answer(get: Get, path: str) -> list[Any]:
-    """Asked again while there is none: a damaged file may be found by this very question, and the store is rebuilt."""
-    answers: list[dict[str, Any]] = []
-
-    def answered() -> bool:
-        answers.append(get(path))
-        return "rows" in answers[-1]
-
-    until(answered, REBUILT_S, f"rows at {path}")
-    rows: list[Any] = answers[-1]["rows"]
-    return rows
+def _answer(get: Get, path: str) -> dict[str, Any]:
+    """Asked again while it has no rows: a damaged file may be found by this very question, and the store is rebuilt."""
+    return until(lambda: answer if "rows" in (answer := get(path)) else {}, REBUILT_S, f"rows at {path}")
 
 
 def _wanted(sent: Sequence[Tick]) -> dict[str, Rows]:
