@@ -1,10 +1,8 @@
-"""The real Kafka and the real PostgreSQL of a test session, each started when the first test asks for it."""
+"""What tests ask for: topics on a real Kafka, databases of a real PostgreSQL, names of their own."""
 
 import gc
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,26 +15,20 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from hypothesis import HealthCheck, settings
 from psycopg import sql
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from app.allocation import collect_less
-from app.embedded.files import FileLock, cache_directory
-from app.embedded.kafka import KafkaServer
 from app.embedded.postgres import APPLICATION, PostgresServer
 
 # the checks that tests share show what they found, as those in tests do; said once, not where a test imports this
 if __name__ == "conftest":
     pytest.register_assert_rewrite("tests")
+pytest_plugins = ("tests.scheduling", "tests.servers")
 
 # hundreds of processes load the same modules: each is compiled once, also where the environment keeps Python from it
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ANSWER_LIMIT = 30.0
-OTHERS_LIMIT = 60.0
-SHARING = ("tests/cdc", "tests/docs", "tests/e2e")
-ALONE = "tests/simulation/"
 
 # how long an example takes says more of what else runs than of the code
 settings.register_profile("orderflow", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,21 +39,6 @@ class MakeTopics(Protocol):
     """Creates topics; they have leaders when it returns, and are deleted after the test."""
 
     def __call__(self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None: ...
-
-
-class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for it
-    """In several processes, the tests of a file stay together, and so do those of a folder that shares a system; a
-    simulation goes where there is room."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(ALONE):
-            return nodeid
-        file = nodeid.partition("::")[0]
-        return next((folder for folder in SHARING if file.startswith(f"{folder}/")), file)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TogetherByFile:
-    return TogetherByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -84,38 +61,6 @@ def anyio_backend() -> str:
 def unique() -> Callable[[str], str]:
     """Names for topics, groups and the like that no other test has."""
     return lambda name: f"{name}-{uuid4().hex[:12]}"
-
-
-@pytest.fixture(scope="session")
-def session_directory() -> Iterator[Path]:
-    """Removed at the end; what a killed session has left is removed by the next one."""
-    root = cache_directory() / "tests"
-    root.mkdir(exist_ok=True)
-    others = FileLock(root / "lock")
-    assert others.acquire(OTHERS_LIMIT)
-    for old in root.glob("*/"):
-        left = FileLock(old / "lock")
-        if left.acquire(limit=0.0):
-            shutil.rmtree(old)
-            left.release()
-    directory = Path(tempfile.mkdtemp(dir=root))
-    ours = FileLock(directory / "lock")
-    assert ours.acquire(limit=0.0)
-    others.release()
-    yield directory
-    assert others.acquire(OTHERS_LIMIT)  # else one that starts now takes a half-removed directory for a killed one's
-    shutil.rmtree(directory)
-    ours.release()
-    others.release()
-
-
-@pytest.fixture(scope="session")
-def kafka(session_directory: Path) -> Iterator[str]:
-    """The address of a broker."""
-    server = KafkaServer(session_directory / "kafka")
-    server.start()
-    yield server.bootstrap
-    server.stop()
 
 
 @pytest.fixture(scope="session")

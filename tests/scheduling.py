@@ -1,0 +1,61 @@
+"""Which process runs which tests, when several do.
+
+Most tests wait for servers most of the time. Those that need none are what the last process does meanwhile, with the
+time that the others leave; they come to its side once they have done theirs.
+"""
+
+import os
+from collections.abc import Mapping
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
+
+# a system, or servers, of their own for the whole folder
+SHARING = ("tests/cdc/", "tests/docs/", "tests/e2e/")
+# the last ones in the order of the folders
+NO_SERVERS = ("tests/schema/", "tests/simulation/", "tests/topology/", "tests/unit/")
+ONE_BY_ONE = "tests/simulation/"
+FEW = 2
+ALONE = {"workercount": 1}
+NICE = 10
+
+
+class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for it
+    """The tests of a file stay together, and so do those of a folder that shares a system; a simulation goes where
+    there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(ONE_BY_ONE):
+            return nodeid
+        return next((folder for folder in SHARING if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if fills_in(node.workerinput):
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if not fills_in(node.workerinput) or self._left_without_servers():
+            super()._reschedule(node)
+        elif not node.shutting_down:
+            node.shutdown()
+
+    def _left_without_servers(self) -> bool:
+        return bool(self.workqueue) and next(reversed(self.workqueue)).startswith(NO_SERVERS)
+
+
+def fills_in(worker: Mapping[str, object]) -> bool:
+    """Whether it is the process that takes tests from the end: the last of more than two."""
+    count = worker["workercount"]
+    return isinstance(count, int) and count > FEW and worker["workerid"] == f"gw{count - 1}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TogetherByFile:
+    return TogetherByFile(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if fills_in(getattr(config, "workerinput", ALONE)):
+        os.nice(NICE)
