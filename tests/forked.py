@@ -25,13 +25,19 @@ _context.set_forkserver_preload(LOADED)
 
 
 class ForkedProcess:
-    """`main` with these arguments and this environment; what it prints goes to `log`. Used as a `Popen` is."""
+    """`main` with these arguments and this environment; what it prints goes to these files. Used as a `Popen` is."""
 
     def __init__(
-        self, main: Callable[[], None], arguments: Sequence[str], log: Path, environment: Mapping[str, str]
+        self,
+        main: Callable[[], None],
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        output: Path,
+        errors: Path,
     ) -> None:
-        log.touch()
-        told = (main, tuple(arguments), log, dict(environment))
+        for file in (output, errors):
+            file.touch()
+        told = (main, tuple(arguments), dict(environment), output, errors)
         self._process = _context.Process(target=_become, args=told, daemon=True)
         self._process.start()
         assert self._process.pid is not None
@@ -69,16 +75,18 @@ class ForkedProcess:
         return self.wait()
 
 
-def _become(main: Callable[[], None], arguments: tuple[str, ...], log: Path, environment: dict[str, str]) -> None:
+def _become(
+    main: Callable[[], None], arguments: tuple[str, ...], environment: dict[str, str], output: Path, errors: Path
+) -> None:
     os.setsid()
     # it is the server that this one dies with; and the server ends when nobody holds this any more
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
     os.environ.clear()
     os.environ.update(environment)
-    output = os.open(log, os.O_WRONLY | os.O_APPEND)
-    for descriptor in (sys.stdout.fileno(), sys.stderr.fileno()):
-        os.dup2(output, descriptor)
-    os.close(output)
+    for stream, file in ((sys.stdout, output), (sys.stderr, errors)):
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
+        os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
     sys.argv = [main.__module__, *arguments]
     main()

@@ -14,7 +14,7 @@ from tests.cdc.handing import use
 from tests.chaos.relays import CODEC, appending, until
 from tests.contract.order_streams import created
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.anyio
 
 STORE = "insert into events (order_id, version, event_id, type, payload) values (%s, 1, %s, %s, %s)"
 

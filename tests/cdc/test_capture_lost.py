@@ -21,7 +21,7 @@ from app.embedded.postgres import PostgresServer
 from tests.cdc.handing import LIMIT_S, publisher, use
 from tests.cdc.loading import Load
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.anyio
 
 KILLS = 5 if "HANDOVERS" in os.environ else 1
 SEGMENT = 16 * 1024 * 1024

@@ -20,7 +20,7 @@ from app.eventstore.outbox_parts import OutboxParts
 from tests.cdc.handing import STEPS, publisher, use, use_and_die
 from tests.cdc.loading import Load
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.anyio
 
 LIMIT_S = 120.0
 HANDOVERS = int(os.environ.get("HANDOVERS", "0"))

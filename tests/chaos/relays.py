@@ -1,9 +1,7 @@
 """Relays in processes of their own, orders appended meanwhile, and what of them the topic holds in the end."""
 
 import asyncio
-import os
 import re
-import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -11,7 +9,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -21,8 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from app.cli import main
-from app.config import Settings, dump
+from app.config import Settings
 from app.domain.events import Event
 from app.embedded.ports import free_ports
 from app.errors import TransientError
@@ -30,8 +26,8 @@ from app.eventstore.port import EventStore
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
+from tests.commands import Serving
 from tests.contract.order_streams import history
-from tests.forked import ForkedProcess
 from tests.integration.published_topic import Published
 
 CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
@@ -41,47 +37,8 @@ LIMIT_S = 60.0
 PACE_S = 0.1  # between two events of an order: it leaves the machine to the relays
 
 
-class ServingProcess:
-    """An `orderflow` command on an address of its own, which can be started again after its end."""
-
-    def __init__(self, command: str, kafka: str, postgres: str, log: Path) -> None:
-        self._command = command
-        self._settings = Settings(kafka=kafka, postgres=postgres, port=free_ports(0)[0])
-        self.url = f"http://{self._settings.host}:{self._settings.port}"
-        self.log = log
-        self.process: ForkedProcess | None = None
-
-    def start(self) -> None:
-        environment = {**os.environ, **dump(self._settings)}
-        self.process = ForkedProcess(main, [self._command], self.log, environment)
-
-    def end(self, how: signal.Signals, limit_s: float = 10.0) -> int:
-        """The exit code; a process that needs longer is killed, which its code shows."""
-        assert self.process is not None
-        return self.process.end(how, limit_s)
-
-    def kill(self) -> None:
-        """It starts again at once."""
-        self.end(signal.SIGKILL)
-        self.start()
-
-    def ready(self) -> bool:
-        answer = self.ask("/readyz")
-        return answer is not None and answer.is_success
-
-    def ask(self, path: str) -> httpx.Response | None:
-        """None: it does not answer."""
-        try:
-            return httpx.get(f"{self.url}{path}", timeout=5.0)
-        except httpx.TransportError:
-            return None
-
-
-class RelayProcess(ServingProcess):
+class RelayProcess(Serving):
     """`orderflow relay`."""
-
-    def __init__(self, name: str, kafka: str, postgres: str, directory: Path) -> None:
-        super().__init__("relay", kafka, postgres, directory / f"{name}.log")
 
     def shards_owned(self) -> set[int]:
         """Those whose owner it is or was."""
@@ -101,13 +58,14 @@ def owner_of_most(relays: Iterable[RelayProcess]) -> RelayProcess:
 @contextmanager
 def relays(count: int, kafka: str, postgres: str, directory: Path) -> Iterator[list[RelayProcess]]:
     """That many relays, started, and ended in the end."""
-    made = [RelayProcess(f"relay-{number}", kafka, postgres, directory) for number in range(count)]
+    settings = [Settings(kafka=kafka, postgres=postgres, port=port) for port in free_ports(*[0] * count)]
+    made = [RelayProcess("relay", settings=s, log=directory / f"relay-{s.port}.log") for s in settings]
     with started(*made):
         yield made
 
 
 @contextmanager
-def started(*processes: ServingProcess) -> Iterator[None]:
+def started(*processes: Serving) -> Iterator[None]:
     """They are killed in the end."""
     try:
         for process in processes:
@@ -115,8 +73,7 @@ def started(*processes: ServingProcess) -> Iterator[None]:
         yield
     finally:
         for process in processes:
-            if process.process is not None:
-                process.end(signal.SIGKILL)
+            process.close()
 
 
 def create_topic(kafka: str) -> None:

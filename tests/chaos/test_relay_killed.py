@@ -23,7 +23,7 @@ from tests.chaos.relays import CODEC, appending, check_published, owner_of_most,
 from tests.contract.order_streams import created, history
 from tests.integration.published_topic import PublishedTopic
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.anyio
 
 KILLS = int(os.environ.get("KILLS", "6"))
 BLOCKED_KILLS = max(4, KILLS // 2)

@@ -37,12 +37,12 @@ from tests.chaos.relays import (
     until,
 )
 from tests.chaos.side_table import Moment, held_up
+from tests.commands import run
 from tests.contract.order_streams import created, history
-from tests.e2e.commands import run
 from tests.integration.published_topic import PublishedTopic
 from tests.integration.stored import stored_events
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.anyio
 
 HELD_S = float(os.environ.get("HELD_S", "0"))
 # more than a full batch of common events, compressed; less than the refused one

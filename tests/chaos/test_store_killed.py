@@ -17,14 +17,17 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from app.config import Settings
 from app.embedded.kafka import KafkaServer
+from app.embedded.ports import free_ports
 from app.embedded.postgres import PostgresServer
 from app.eventstore.port import StoreUnavailableError
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS
 from tests.chaos.clients import placing
 from tests.chaos.open_appends import rolling_back
-from tests.chaos.relays import CODEC, ServingProcess, check_published, owner_of_most, relays, started, until
+from tests.chaos.relays import CODEC, check_published, owner_of_most, relays, started, until
+from tests.commands import Serving
 from tests.contract.order_streams import created
 from tests.integration.published_topic import PublishedTopic
 from tests.integration.stored import check_whole, stored_events
@@ -34,13 +37,15 @@ pytestmark = pytest.mark.anyio
 KILLS = int(os.environ.get("KILLS", "1"))
 
 
-@pytest.mark.timeout(120 + 30 * KILLS)
+@pytest.mark.timeout(600 + 30 * KILLS)
 async def test_no_acknowledged_event_is_lost_or_doubled_when_postgres_api_and_relay_are_killed(
     own_kafka: KafkaServer, own_postgres: PostgresServer, tmp_path: Path
 ) -> None:
     """Not in the store and not in the topic, and nothing that was rolled back is there."""
     kafka, postgres, chance, begin = own_kafka.bootstrap, own_postgres.dsn, random.Random(3), time.monotonic()
-    topic, api = PublishedTopic(kafka, ORDERS_EVENTS), ServingProcess("api", kafka, postgres, tmp_path / "api.log")
+    topic = PublishedTopic(kafka, ORDERS_EVENTS)
+    settings = Settings(kafka=kafka, postgres=postgres, port=free_ports(0)[0])
+    api = Serving("api", settings=settings, log=tmp_path / "api.log")
     with relays(2, kafka, postgres, tmp_path) as pair, started(api):
         of_each: list[Callable[[], None]]
         of_each = [partial(kill_postgres, own_postgres), api.kill, lambda: owner_of_most(pair).kill()]

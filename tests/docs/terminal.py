@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.embedded import processes
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 STAND_IN = Path(__file__).with_name("curl_stand_in.py")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.config import Settings
 from app.embedded.ports import free_ports
-from tests.e2e.commands import Serving, run
+from tests.commands import Serving, run
 from tests.integration.relaying import until
 
 ITEM = {"sku": "white heart", "quantity": 6, "unit_price_minor": 255}
@@ -26,6 +26,7 @@ create trigger sleeps after insert on events execute function sleeps()
 def api(database: str, tmp_path: Path) -> Iterator[Serving]:
     settings = Settings(postgres=database, kafka="127.0.0.1:1", port=free_ports(0)[0], log_level="warning")
     api = Serving("api", settings=settings, log=tmp_path / "api.log")
+    api.start()
     api.wait_until_ready()
     yield api
     api.close()
@@ -56,7 +57,7 @@ def test_commands_under_way_are_answered_before_the_process_ends(api: Serving, d
         until(lambda: appending(database) == 1)
         second = clients.submit(api.http.post, "/orders", json=ORDER)
         until(lambda: appending(database) == 2)
-        api.process.send_signal(signal.SIGTERM)
+        api.running().send_signal(signal.SIGTERM)
         assert (first.result().status_code, second.result().status_code) == (201, 201)
     assert api.end() == 0
     with psycopg.connect(database) as connection:

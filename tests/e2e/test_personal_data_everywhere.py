@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 
 from app.domain.fields import Fulfilment
-from tests.e2e.commands import run
+from tests.commands import run
 from tests.e2e.everywhere import places_of
 from tests.e2e.whole_system import ITEM, WholeSystem
 from tests.engine.log import until

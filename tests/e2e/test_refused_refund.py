@@ -10,7 +10,7 @@ from app.alerts.topic import ALERTS
 from app.domain.fields import Fulfilment
 from app.serde.topics import INVENTORY_EVENTS, SHIPPING_EVENTS
 from app.simulators.planted import REFUSED_DELIVERY
-from tests.e2e.commands import run
+from tests.commands import run
 from tests.e2e.receiver import FAILS
 from tests.e2e.whole_system import WholeSystem
 from tests.engine.log import until

@@ -14,7 +14,7 @@ import pytest
 from app.config import Settings
 from app.embedded.kafka import KafkaServer
 from app.embedded.ports import free_ports
-from tests.e2e.commands import LIMIT, Serving, run
+from tests.commands import LIMIT_S, Serving, run
 
 PLACED_AT = "2011-10-06T15:20:00Z"
 SKUS = [f"tea no. {number}" for number in range(12)]
@@ -32,6 +32,7 @@ class Shop:
             own = msgspec.structs.replace(settings, port=port, name=f"member-{number}", data=directory / str(number))
             member = Serving(*command, settings=own, log=directory / f"{number}.log")
             self.members.append(stack.enter_context(closing(member)))
+            member.start()
         self.api, self.workers = self.members[0], self.members[2:]
         for member in self.members:
             member.wait_until_ready()
@@ -45,7 +46,7 @@ class Shop:
 
     def eventually(self, path: str, holds: Callable[[dict[str, Any]], bool] = lambda _: True) -> dict[str, Any]:
         """The view's answer once it is there and `holds`; until then it may be missing or not active, nothing else."""
-        deadline = time.monotonic() + LIMIT
+        deadline = time.monotonic() + LIMIT_S
         while True:
             answer = self.api.http.get(path)
             body: dict[str, Any] = answer.json()

@@ -17,11 +17,11 @@ from app.domain.fields import Fulfilment
 from app.embedded import processes
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
-from tests.e2e.commands import LIMIT, run
+from tests.commands import LIMIT_S, run
 from tests.e2e.receiver import Receiver
 from tests.engine.log import Log, until
 
-READY_S, STOP_S = 150.0, 60.0
+READY_S, STOP_S = 240.0, 60.0
 # a tenth of the default ones; set in the environment, others hold
 DELAYS = {"ORDERFLOW_RETRY_DELAYS_MS": "200,400,800,1600,3200"}
 # less than the retries of a call that nobody answers take
@@ -42,7 +42,7 @@ class WholeSystem:
         words = [sys.executable, "-m", "app.cli", "demo", "--orders", "30", "--seed", "5"]
         self.process = processes.start(words, directory=directory, log=self.log, environment=environment)
         self.settings = load(environment)
-        self.http = httpx.Client(timeout=LIMIT, trust_env=False)
+        self.http = httpx.Client(timeout=LIMIT_S, trust_env=False)
         self._read: dict[str, list[Message]] = {}
 
     def wait_until_it_stays_up(self) -> None:
@@ -108,7 +108,7 @@ class WholeSystem:
     def saga(self, order_id: str) -> dict[str, Any]:
         return self._get(f"{self.settings.api}/sagas/{order_id}")
 
-    def wait_for(self, order_id: str, status: str, limit_s: float = LIMIT) -> dict[str, Any]:
+    def wait_for(self, order_id: str, status: str, limit_s: float = LIMIT_S) -> dict[str, Any]:
         """The order, once it has this status."""
         until(lambda: self.order(order_id)["status"] == status, limit_s, f"order {order_id} is {status}")
         return self.order(order_id)

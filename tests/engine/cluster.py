@@ -27,7 +27,7 @@ class WorkerProcess:
 
     def __init__(self, order: Order, log: Path) -> None:
         self.order, self.log = order, log
-        self.process = ForkedProcess(main, [msgspec.json.encode(order).decode()], log, os.environ)
+        self.process = ForkedProcess(main, [msgspec.json.encode(order).decode()], os.environ, log, log)
 
     def __str__(self) -> str:
         return self.order.name

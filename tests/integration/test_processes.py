@@ -32,7 +32,8 @@ FORKING = """
 import signal, sys
 from pathlib import Path
 from tests.forked import ForkedProcess
-child = ForkedProcess(signal.pause, [], Path(sys.argv[1]) / "log", {})
+log = Path(sys.argv[1]) / "log"
+child = ForkedProcess(signal.pause, [], {}, log, log)
 print(child.pid, flush=True)
 signal.pause()
 """

@@ -77,7 +77,6 @@ async def test_ledger_equals_the_answers_after_kills_in_mid_charge(party: Simula
             await callers.until_charged(kill * CHARGES_BETWEEN)
             callers.serving.clear()
             await asyncio.to_thread(party.kill)
-            await asyncio.to_thread(party.start)
             callers.serving.set()
         await callers.until_charged((KILLS + 1) * CHARGES_BETWEEN)
         callers.stopping = True

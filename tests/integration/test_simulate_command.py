@@ -1,31 +1,23 @@
 """How `orderflow simulate` starts, refuses to start, and ends."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 
-from app.config import Settings, dump
-from tests.contract.simulated import COMMAND, running
+from app.config import Settings
+from tests.commands import run
+from tests.contract.simulated import running
 
 TERMS = {"customer_id": "17850", "currency": "GBP", "amount_minor": 1250}
-
-
-def simulate(settings: Settings) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", COMMAND, "simulate", "provider"]
-    environment = {**os.environ, **dump(settings)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
 def test_taken_port_is_refused_by_name(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = simulate(Settings(port=port, data=tmp_path))
+        ended = run("simulate", "provider", settings=Settings(port=port, data=tmp_path))
     assert ended.returncode == 2
     assert f"127.0.0.1:{port}" in ended.stderr
     assert "ORDERFLOW_PORT" in ended.stderr
@@ -33,7 +25,7 @@ def test_taken_port_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_ledger_that_cannot_be_opened_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "provider.db").write_bytes(b"no database" * 100)
-    ended = simulate(Settings(port=0, data=tmp_path))
+    ended = run("simulate", "provider", settings=Settings(port=0, data=tmp_path))
     assert ended.returncode == 2
     assert "provider.db" in ended.stderr
     assert "ORDERFLOW_DATA" in ended.stderr
@@ -48,13 +40,13 @@ def test_stop_does_not_wait_for_unanswered_calls(tmp_path: Path) -> None:
             caller.sendall(request.encode())
             while not party.entries("order-1"):
                 pass
-            assert party.stop() == -signal.SIGTERM
+            assert party.end() == -signal.SIGTERM
 
 
 def test_ledger_goes_on_after_a_restart_and_faults_do_not(tmp_path: Path) -> None:
     with running("provider", tmp_path) as party:
         first = httpx.put(f"{party.url}/charges/order-1/1", json=TERMS).json()
         party.plant("unavailable")
-        party.stop()
+        party.end()
         party.start()
         assert httpx.put(f"{party.url}/charges/order-1/1", json=TERMS).json() == first
