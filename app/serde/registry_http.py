@@ -13,6 +13,7 @@ from app.serde.lock import guid_of
 from app.serde.registry import RegisteredSchema
 
 REQUEST_S = 3.0
+SETUP_S = 30.0  # nothing waits behind a registration, and a registry that has just started takes its time
 NO_SUCH_SCHEMA = 40403  # other 404s are those of a path, or of a server, that is no registry
 
 
@@ -25,14 +26,14 @@ class HttpRegistry:
     def __init__(self, url: str) -> None:
         self._url, self._shown = url, without_password(url)
 
-    def _client(self) -> SchemaRegistryClient:
-        return SchemaRegistryClient({"url": self._url, "timeout": REQUEST_S, "max.retries": 0})
+    def _client(self, limit_s: float) -> SchemaRegistryClient:
+        return SchemaRegistryClient({"url": self._url, "timeout": limit_s, "max.retries": 0})
 
     def fetch(self, schema_id: int) -> RegisteredSchema:
         """The schema with this id. `UnknownSchemaError`: the registry answered that it has no such record;
         `RegistryUnavailableError`: it gave no answer that tells."""
         try:
-            with self._client() as client:
+            with self._client(REQUEST_S) as client:
                 record = _record(client.get_schema(schema_id), schema_id)
                 versions = client.get_schema_versions(schema_id)
         except SchemaRegistryError as error:
@@ -50,7 +51,7 @@ class HttpRegistry:
     def register(self, schema: RegisteredSchema) -> None:
         """Have it there under the same id; a `SetupError` when that is not to be had."""
         try:
-            with self._client() as client:
+            with self._client(SETUP_S) as client:
                 number = client.register_schema(schema.subject, Schema(json.dumps(schema.schema), "AVRO"))
         except (SchemaRegistryError, httpx2.HTTPError, OSError) as error:
             raise SetupError(f"{schema.subject} cannot be registered at {self._shown}: {error}; mend that") from error

@@ -131,11 +131,12 @@ class Cluster:
 
     def quiet(self, limit_s: float = 60.0) -> None:
         """Every record of every topic that the tasks read is committed, and none waits in a table."""
-        until(
-            lambda: self._holds_nothing() and self.log.lag(self.topology) == 0,
-            limit_s,
-            f"the group of {self.topology.name} at its ends",
-        )
+
+        def is_quiet() -> bool:
+            # asked again: what was committed since may have been parked
+            return self._holds_nothing() and self.log.lag(self.topology) == 0 and self._holds_nothing()
+
+        until(is_quiet, limit_s, f"the group of {self.topology.name} at its ends")
 
     def _holds_nothing(self) -> bool:
         tasks = [task for worker in self.workers if worker.is_alive() for task in worker.get("/tasks").get("tasks", [])]
