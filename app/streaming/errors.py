@@ -79,6 +79,10 @@ class StartRequiredError(SetupError):
     """A topology that acts on the outside world was not told where to start."""
 
 
+class GroupRefusesError(SetupError):
+    """The group will never take this worker as it is set up."""
+
+
 class NameInUseError(SetupError):
     """Another worker of the group has this worker's name, and so its place in the group."""
 

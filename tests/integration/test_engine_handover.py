@@ -35,7 +35,7 @@ def addresses(cluster: Cluster) -> set[str]:
 
 def test_a_rolling_restart_within_the_session_moves_nothing(cluster: Cluster) -> None:
     """Each worker with a name comes back to its tasks, also at another address, and the others never hear of it."""
-    options: dict[str, Any] = {"static": True, "session_timeout_s": 20.0}
+    options: dict[str, Any] = {"static": True, "session_timeout_s": 300.0}
     a, b = cluster.start("a", **options), cluster.start("b", **options)
     cluster.ready(a, b)
     before, ready_b, dropped_b = (a.active(), b.active()), readied(b), b.told("task.dropped")
@@ -54,6 +54,18 @@ def test_a_rolling_restart_within_the_session_moves_nothing(cluster: Cluster) ->
     assert addresses(cluster) == {f"{one.order.name}@127.0.0.1:{one.order.port}" for one in (a, b)}
     cluster.quiet()
     assert differences(cluster.log, cluster.topology, sent) == []
+
+
+def test_a_worker_that_the_group_keeps_waiting_ends_when_told(cluster: Cluster) -> None:
+    """The group waits for a member that stands still, for as long as its session lasts."""
+    still = cluster.start("still", session_timeout_s=300.0)
+    cluster.ready(still)
+    still.pause()
+    waiting = cluster.start("waiting", session_timeout_s=300.0)
+    until(lambda: len(addresses(cluster)) == 2, 30, "it has asked to be let in")
+    assert waiting.told("worker.started") == []
+    waiting.stop()
+    assert waiting.told("worker.cut_off")  # its client waits for the group, and it has done nothing yet
 
 
 def test_a_restore_longer_than_the_session_costs_nobody_the_membership(cluster: Cluster) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from app.embedded.ports import free_ports
@@ -27,7 +28,7 @@ from app.streaming.names import repartition_topic
 from app.streaming.topology import Topology
 from tests.engine.cluster import Cluster
 from tests.engine.inside import Inside
-from tests.engine.log import Log, ticks
+from tests.engine.log import Log, ticks, until
 from tests.engine.topologies import acting, counting
 
 PARTITIONS = 1
@@ -234,6 +235,29 @@ def test_a_topic_that_forgets_what_waits_in_it_is_refused_with_what_mends_it(
             topics.check(log.bootstrap, specs, PARTITIONS)
         topics.apply(log.bootstrap, specs, PARTITIONS, 1)
         topics.check(log.bootstrap, specs, PARTITIONS)
+
+
+@pytest.mark.parametrize("session_s", [0.5, 3600.0])
+def test_a_session_that_the_brokers_do_not_allow_is_refused_by_name(
+    log: Log, tmp_path: Path, unique: Callable[[str], str], session_s: float
+) -> None:
+    with Cluster(log, tmp_path, "counting", unique("session"), session_timeout_s=session_s) as cluster:
+        worker = cluster.start("a")
+        assert worker.process.wait(60) == 2
+        assert f"no session of {session_s:g} s; set ORDERFLOW_SESSION_TIMEOUT" in worker.said()
+
+
+def test_members_of_another_kind_are_named_and_a_worker_that_cannot_join_ends(
+    log: Log, tmp_path: Path, unique: Callable[[str], str]
+) -> None:
+    with Cluster(log, tmp_path, "counting", unique("others")) as cluster:
+        other = Consumer({"bootstrap.servers": log.bootstrap, "group.id": cluster.topology.group})
+        other.subscribe([cluster.source])
+        until(lambda: other.poll(0.1) is None and other.memberid(), 30, "the other is a member")
+        worker = cluster.start("a")
+        assert worker.process.wait(60) == 2
+        assert f"in group {cluster.topology.group}; stop them" in worker.said()
+        other.close()
 
 
 @pytest.mark.anyio

@@ -16,6 +16,7 @@ from app.streaming.kafka.worker import Worker
 from app.streaming.topology import Topology
 
 HEARTBEAT_S = 0.5
+REQUEST_S = 80.0
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,8 @@ def faust_app(topology: Topology, worker: Worker, membership: Membership) -> App
         # a rebalance is heard of with a heartbeat: this is how long a failover waits for it
         broker_heartbeat_interval=min(HEARTBEAT_S, membership.session_timeout_s / 5),
         broker_rebalance_timeout=membership.rebalance_timeout_s,
+        # to join is one request, answered when all members have come
+        broker_request_timeout=membership.rebalance_timeout_s + REQUEST_S,
         broker_max_poll_interval=60.0,
         canonical_url=membership.url,
         consumer_group_instance_id=membership.name if membership.static else None,

@@ -63,13 +63,8 @@ async def serve(
     pages(app, reader, WorkerStatus(membership.name, worker, app.heartbeats.is_member))
     app.finalize()
     await asyncio.to_thread(worker.standbys.look)
-    try:
-        await app.start()
-    except KafkaConnectionError as error:
-        raise KafkaUnreachableError(f"{error}; start Kafka, then this worker again") from error
-    collect_less()
-    log.info("worker.started", topology=topology.name, worker=membership.name, port=membership.port)
-    running = asyncio.create_task(worker.run())
+    # a start ends when the group has taken the worker: what it says meanwhile, and a signal, are heard all the same
+    running = asyncio.create_task(_run(app, worker))
     crashed = asyncio.create_task(private.crash_of(app))
     watched = asyncio.create_task(watch(app))
     turning = asyncio.create_task(Watchdog().run())
@@ -87,6 +82,17 @@ async def serve(
         sweeping.cancel()
         await _stop(worker, app)
         log.info("worker.stopped", topology=topology.name, worker=membership.name)
+
+
+async def _run(app: App, worker: Worker) -> None:
+    """Join the group, and run its tasks until cancelled."""
+    try:
+        await app.start()
+    except KafkaConnectionError as error:
+        raise KafkaUnreachableError(f"{error}; start Kafka, then this worker again") from error
+    collect_less()
+    log.info("worker.started", topology=worker.topology.name, worker=app.membership.name, port=app.membership.port)
+    await worker.run()
 
 
 async def _sweep(stores: Stores, topology: str) -> None:
