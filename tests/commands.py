@@ -22,7 +22,11 @@ def run(*words: str, settings: Settings) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
     with TemporaryDirectory() as directory:
         output, errors = Path(directory) / "stdout", Path(directory) / "stderr"
-        code = _started(words, settings, output, errors).wait(LIMIT_S)
+        process = _started(words, settings, output, errors)
+        try:
+            code = process.wait(LIMIT_S)
+        finally:
+            process.kill()
         return subprocess.CompletedProcess(words, code, output.read_text(), errors.read_text())
 
 

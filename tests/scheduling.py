@@ -1,7 +1,7 @@
 """Which process runs which tests, when several do.
 
 Most tests wait for servers most of the time. Those that need none are what the last process does meanwhile, with the
-time that the others leave; they come to its side once they have done theirs.
+time that the others leave; these help with them once theirs are done.
 """
 
 import os
@@ -14,7 +14,6 @@ from xdist.workermanage import WorkerController
 
 # a system, or servers, of their own for the whole folder
 SHARING = ("tests/cdc/", "tests/docs/", "tests/e2e/")
-# the last ones in the order of the folders
 NO_SERVERS = ("tests/schema/", "tests/simulation/", "tests/topology/", "tests/unit/")
 ONE_BY_ONE = "tests/simulation/"
 FEW = 2
@@ -32,18 +31,25 @@ class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no
         return next((folder for folder in SHARING if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if fills_in(node.workerinput):
-            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        if fills_in(node.workerinput) and (scope := self._last_without_servers()):
+            self.workqueue.move_to_end(scope, last=False)
         super()._assign_work_unit(node)
 
     def _reschedule(self, node: WorkerController) -> None:
-        if not fills_in(node.workerinput) or self._left_without_servers():
+        if not fills_in(node.workerinput) or self._last_without_servers():
             super()._reschedule(node)
         elif not node.shutting_down:
             node.shutdown()
 
-    def _left_without_servers(self) -> bool:
-        return bool(self.workqueue) and next(reversed(self.workqueue)).startswith(NO_SERVERS)
+    def remove_node(self, node: WorkerController) -> str | None:
+        """What a crashed process has done is not queued again: xdist would wait for tests of it that nobody runs."""
+        units = self.assigned_work[node].items()
+        self.assigned_work[node] = {scope: unit for scope, unit in units if not all(unit.values())}
+        crashed: str | None = super().remove_node(node)
+        return crashed
+
+    def _last_without_servers(self) -> str | None:
+        return next((scope for scope in reversed(self.workqueue) if scope.startswith(NO_SERVERS)), None)
 
 
 def fills_in(worker: Mapping[str, object]) -> bool:

@@ -21,34 +21,41 @@ SERVERS = pytest.StashKey["Servers"]()
 
 
 class Servers:
-    """Those of the process that starts the others."""
+    """The servers of a run, kept by the process that starts the others."""
 
     def __init__(self) -> None:
         self._open = ExitStack()
-        self._bootstrap = self._url = ""
+        self._kafka: KafkaServer | None = None
+        self._answering: SimpleXMLRPCServer | None = None
 
     def kafka(self) -> str:
         """Where the broker is."""
-        if not self._bootstrap:
-            server = KafkaServer(self._open.enter_context(new_directory()) / "kafka")
-            self._open.callback(server.stop)
-            server.start()
-            self._bootstrap = server.bootstrap
-        return self._bootstrap
+        if self._kafka is None:
+            self._kafka = KafkaServer(self._open.enter_context(new_directory()) / "kafka")
+        if not self._kafka.alive():
+            self._kafka.start()
+        return self._kafka.bootstrap
 
     def url(self) -> str:
         """Where other processes ask for them."""
-        if not self._url:
-            answering = SimpleXMLRPCServer((LOOPBACK, 0), logRequests=False)
-            answering.register_function(self.kafka)
-            self._open.callback(answering.server_close)
-            Thread(target=answering.serve_forever, daemon=True).start()
-            self._open.callback(answering.shutdown)
-            self._url = f"http://{LOOPBACK}:{answering.server_address[1]}"
-        return self._url
+        if self._answering is None:
+            self._answering = SimpleXMLRPCServer((LOOPBACK, 0), logRequests=False)
+            self._answering.register_function(self.kafka)
+            Thread(target=self._answering.serve_forever, daemon=True).start()
+        return f"http://{LOOPBACK}:{self._answering.server_address[1]}"
 
     def stop(self) -> None:
+        """Also in the middle of a start, which fails then."""
+        self._stop_kafka()
+        if self._answering is not None:
+            self._answering.shutdown()
+            self._answering.server_close()
+        self._stop_kafka()  # one that was launched meanwhile
         self._open.close()
+
+    def _stop_kafka(self) -> None:
+        if self._kafka is not None:
+            self._kafka.stop()
 
 
 @contextmanager

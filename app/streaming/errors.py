@@ -79,8 +79,8 @@ class StartRequiredError(SetupError):
     """A topology that acts on the outside world was not told where to start."""
 
 
-class GroupRefusesError(SetupError):
-    """The group will never take this worker as it is set up."""
+class SessionRefusedError(SetupError):
+    """The brokers allow no session of that length."""
 
 
 class NameInUseError(SetupError):

@@ -14,7 +14,6 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    NewTopic,
     ResourceType,
 )
 
@@ -26,6 +25,8 @@ from app.eventstore.port import EventStore
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
+from app.streaming.kafka import topics
+from app.streaming.topology import TopicSpec
 from tests.commands import Serving
 from tests.contract.order_streams import history
 from tests.integration.published_topic import Published
@@ -77,9 +78,8 @@ def started(*processes: Serving) -> Iterator[None]:
 
 
 def create_topic(kafka: str) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka})
-    (created,) = admin.create_topics([NewTopic(ORDERS_EVENTS, PARTITIONS, 1)]).values()
-    created.result(LIMIT_S)
+    """That of orders, unless it is there."""
+    topics.apply(kafka, [TopicSpec(ORDERS_EVENTS, "events")], PARTITIONS, 1)
 
 
 def take_at_most(kafka: str, topic: str, record_bytes: int) -> None:

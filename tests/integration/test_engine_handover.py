@@ -57,7 +57,7 @@ def test_a_rolling_restart_within_the_session_moves_nothing(cluster: Cluster) ->
 
 
 def test_a_worker_that_the_group_keeps_waiting_ends_when_told(cluster: Cluster) -> None:
-    """The group waits for a member that stands still, for as long as its session lasts."""
+    """The group waits for a member that stands still, until it gives it up."""
     still = cluster.start("still", session_timeout_s=300.0)
     cluster.ready(still)
     still.pause()

@@ -71,6 +71,12 @@ def alter(log: Log, topic: str, name: str, value: str) -> None:
     for altered in admin.incremental_alter_configs([resource]).values():
         altered.result(30)
 
+    def told() -> str:
+        (described,) = admin.describe_configs([resource]).values()
+        return str(described.result(30)[name].value)
+
+    until(lambda: told() == value, 30, f"the broker has learnt that {name} of {topic} is {value}")
+
 
 def test_a_new_group_that_acts_on_the_outside_must_be_told_its_start(
     log: Log, tmp_path: Path, unique: Callable[[str], str]
@@ -247,7 +253,7 @@ def test_a_session_that_the_brokers_do_not_allow_is_refused_by_name(
         assert f"no session of {session_s:g} s; set ORDERFLOW_SESSION_TIMEOUT" in worker.said()
 
 
-def test_members_of_another_kind_are_named_and_a_worker_that_cannot_join_ends(
+def test_a_worker_tells_of_members_of_another_kind_and_joins_when_they_are_gone(
     log: Log, tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
     with Cluster(log, tmp_path, "counting", unique("others")) as cluster:
@@ -255,9 +261,10 @@ def test_members_of_another_kind_are_named_and_a_worker_that_cannot_join_ends(
         other.subscribe([cluster.source])
         until(lambda: other.poll(0.1) is None and other.memberid(), 30, "the other is a member")
         worker = cluster.start("a")
-        assert worker.process.wait(60) == 2
-        assert f"in group {cluster.topology.group}; stop them" in worker.said()
+        until(lambda: worker.told("membership.lost"), 60, "it tells")
+        assert "InconsistentGroupProtocolError" in worker.told("membership.lost")[0]["why"]
         other.close()
+        cluster.ready(worker)
 
 
 @pytest.mark.anyio

@@ -47,9 +47,14 @@ def test_what_ours_calls_is_there(place: str) -> None:
         assert getattr(OURS[place], name) is getattr(resolved(place), name)
 
 
-def test_the_membership_thread_shows_its_client_once_it_has_started() -> None:
-    assert AIOKafkaConsumerThread._consumer is None
+@pytest.mark.anyio
+async def test_the_membership_thread_shows_its_client_once_that_knows_the_brokers() -> None:
     assert private.is_joined(AIOKafkaConsumerThread) is False
+    consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1", group_id="any")
+    try:
+        assert private.is_joined(_Thread(consumer)) is False
+    finally:
+        await consumer.stop()
 
 
 @pytest.mark.anyio

@@ -16,7 +16,7 @@ from app.streaming.kafka.worker import Worker
 from app.streaming.topology import Topology
 
 HEARTBEAT_S = 0.5
-REQUEST_S = 80.0
+REQUEST_S = 80.0  # beyond the wait for the other members
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ def faust_app(topology: Topology, worker: Worker, membership: Membership) -> App
         # a rebalance is heard of with a heartbeat: this is how long a failover waits for it
         broker_heartbeat_interval=min(HEARTBEAT_S, membership.session_timeout_s / 5),
         broker_rebalance_timeout=membership.rebalance_timeout_s,
-        # to join is one request, answered when all members have come
+        # to join is one request, answered when all members have come or were given up
         broker_request_timeout=membership.rebalance_timeout_s + REQUEST_S,
         broker_max_poll_interval=60.0,
         canonical_url=membership.url,

@@ -3,11 +3,11 @@
 import asyncio
 import time
 
-from aiokafka.errors import InconsistentGroupProtocolError, InvalidSessionTimeoutError, KafkaError
+from aiokafka.errors import InvalidSessionTimeoutError
 
 from app.observability.log import logger
 from app.observability.metrics import TROUBLES
-from app.streaming.errors import GroupRefusesError, MembershipLostError, NameInUseError
+from app.streaming.errors import MembershipLostError, NameInUseError, SessionRefusedError
 from app.streaming.faust import private
 from app.streaming.faust.app import App
 
@@ -15,17 +15,6 @@ log = logger(__name__)
 
 LOOK_S = 0.5
 AGAIN_S = 10.0
-
-# what no waiting mends
-REFUSALS: dict[type[KafkaError], str] = {
-    InvalidSessionTimeoutError: (
-        "the brokers allow no session of {session_s:g} s; set ORDERFLOW_SESSION_TIMEOUT between their "
-        "group.min.session.timeout.ms and group.max.session.timeout.ms"
-    ),
-    InconsistentGroupProtocolError: (
-        "members that share tasks out in another way are in group {group}; stop them, then start this worker again"
-    ),
-}
 
 
 async def watch(app: App) -> None:
@@ -58,18 +47,16 @@ async def _watch_errors(app: App) -> None:
         error = await private.membership_error(app)
         if error is None:
             continue
-        if type(error) in REFUSALS:
-            raise GroupRefusesError(_refusal(app, error)) from error
+        if isinstance(error, InvalidSessionTimeoutError):
+            raise SessionRefusedError(
+                f"the brokers allow no session of {app.membership.session_timeout_s:g} s; set "
+                "ORDERFLOW_SESSION_TIMEOUT between their group.min.session.timeout.ms and group.max.session.timeout.ms"
+            ) from error
         lost = MembershipLostError(f"the group does not take this worker: {error}")
         if over:
             raise lost from error
         _trouble(app, lost)
         await asyncio.sleep(AGAIN_S)
-
-
-def _refusal(app: App, error: KafkaError) -> str:
-    group, session_s = app.worker.topology.group, app.membership.session_timeout_s
-    return REFUSALS[type(error)].format(group=group, session_s=session_s)
 
 
 async def _watch_copies(app: App) -> None:

@@ -43,8 +43,9 @@ CALLED = {
 
 
 def is_joined(thread: Any) -> bool:
-    """Whether the membership client runs already: `ConsumerThread._consumer`, set once it has started."""
-    return thread._consumer is not None
+    """Whether the membership client runs already: `ConsumerThread._consumer` is set before it starts, and has its
+    `_coordinator` once it knows the brokers."""
+    return thread._consumer is not None and thread._consumer._coordinator is not None
 
 
 def pause_fetch(thread: Any, partitions: Any) -> None:

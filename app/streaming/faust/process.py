@@ -71,7 +71,7 @@ async def serve(
     sweeping = asyncio.create_task(_sweep(stores, topology.name))
     try:
         await asyncio.wait({running, crashed, watched, told, worker.failed}, return_when=asyncio.FIRST_COMPLETED)
-        for ended in (worker.failed, crashed, watched, running):
+        for ended in (worker.failed, running, crashed, watched):
             if ended.done():
                 ended.result()
     finally:
