@@ -12,8 +12,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-# a system, or servers, of their own for the whole folder
-SHARING = ("tests/cdc/", "tests/docs/", "tests/e2e/")
+# a whole system for the folder, a dozen processes: they take longest, so they come first, and one at a time
+SYSTEMS = ("tests/docs/", "tests/e2e/")
+# servers of its own for the folder
+SHARING = "tests/cdc/"
 NO_SERVERS = ("tests/schema/", "tests/simulation/", "tests/topology/", "tests/unit/")
 ONE_BY_ONE = "tests/simulation/"
 FEW = 2
@@ -22,13 +24,14 @@ NICE = 10
 
 
 class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for it
-    """The tests of a file stay together, and so do those of a folder that shares a system; a simulation goes where
-    there is room."""
+    """The tests of a file stay together, and so do those that share servers; a simulation goes where there is room."""
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(ONE_BY_ONE):
             return nodeid
-        return next((folder for folder in SHARING if nodeid.startswith(folder)), nodeid.partition("::")[0])
+        if nodeid.startswith(SYSTEMS):
+            return "whole systems"
+        return SHARING if nodeid.startswith(SHARING) else nodeid.partition("::")[0]
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         if fills_in(node.workerinput) and (scope := self._last_without_servers()):
@@ -56,6 +59,11 @@ def fills_in(worker: Mapping[str, object]) -> bool:
     """Whether it is the process that takes tests from the end: the last of more than two."""
     count = worker["workercount"]
     return isinstance(count, int) and count > FEW and worker["workerid"] == f"gw{count - 1}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(SYSTEMS))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TogetherByFile:
