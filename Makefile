@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # Most tests wait for servers, so more run at once than there are cores; the last process takes those that do not.
-AT_ONCE ?= -n 5 --no-loadscope-reorder
+AT_ONCE ?= -n 4 --no-loadscope-reorder
 
 .PHONY: demo test simulate chaos kills failures sagas outage lateness bench figures check lint types contracts lock clean
 

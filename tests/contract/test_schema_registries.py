@@ -19,7 +19,7 @@ from app.serde.registry_http import HttpRegistry
 from app.serde.topics import ORDERS_EVENTS, topic_of
 from tests.schema.sample_events import SAMPLES
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 COMMITTED = committed_registry()
 FIRST, *OTHERS = COMMITTED.schemas()
 NOWHERE = 4711

@@ -7,7 +7,7 @@ from app.embedded import processes
 from tests.docs.terminal import Terminal, until
 
 DEMO = ".venv/bin/orderflow demo --orders 40 --seed 7"
-READY_S = 240.0
+READY_S = 400.0
 STOP_S = 30.0
 
 

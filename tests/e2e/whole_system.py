@@ -21,7 +21,7 @@ from tests.commands import LIMIT_S, run
 from tests.e2e.receiver import Receiver
 from tests.engine.log import Log, until
 
-READY_S, STOP_S = 240.0, 60.0
+READY_S, STOP_S = 400.0, 60.0
 # a tenth of the default ones; set in the environment, others hold
 DELAYS = {"ORDERFLOW_RETRY_DELAYS_MS": "200,400,800,1600,3200"}
 # less than the retries of a call that nobody answers take
