@@ -141,7 +141,9 @@ class Cluster:
     def _holds_nothing(self) -> bool:
         tasks = [task for worker in self.workers if worker.is_alive() for task in worker.get("/tasks").get("tasks", [])]
         held = [task[what] for task in tasks for what in ("parked", "delayed", "in_flight", "dirty")]
-        return bool(tasks) and not any(held)
+        # of all: a worker that has just started, or is kept from answering, may hold the rest
+        told = {task["partition"] for task in tasks if task["state"] == "active"}
+        return told == set(range(PARTITIONS)) and not any(held)
 
     def _order(self, name: str, port: int, **options: Any) -> Order:
         told = {"bootstrap": self.log.bootstrap, "name": name, "port": port, "directory": str(self._directory / name)}
