@@ -11,10 +11,9 @@ import httpx
 from app.cli import main
 from app.config import Settings, dump
 from app.embedded.processes import tail
-from tests.engine.log import until
 from tests.forked import ForkedProcess
+from tests.waiting import PATIENCE_S, until
 
-LIMIT_S = 60.0
 ANSWER_S = 5.0
 
 
@@ -24,7 +23,7 @@ def run(*words: str, settings: Settings) -> subprocess.CompletedProcess[str]:
         output, errors = Path(directory) / "stdout", Path(directory) / "stderr"
         process = _started(words, settings, output, errors)
         try:
-            code = process.wait(LIMIT_S)
+            code = process.wait(PATIENCE_S)
         finally:
             process.kill()
         return subprocess.CompletedProcess(words, code, output.read_text(), errors.read_text())
@@ -36,7 +35,7 @@ class Serving:
     def __init__(self, *words: str, settings: Settings, log: Path) -> None:
         self._words, self._settings, self.log = words, settings, log
         self.url = f"http://{settings.host}:{settings.port}"
-        self.http = httpx.Client(base_url=self.url, timeout=LIMIT_S, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
         self.process: ForkedProcess | None = None
 
     def start(self) -> None:
@@ -47,13 +46,13 @@ class Serving:
             assert self.running().poll() is None, f"it ended; the end of {self.log}:\n{tail(self.log)}"
             return self.ready()
 
-        until(ready, LIMIT_S, f"orderflow {' '.join(self._words)} is ready, which writes to {self.log}")
+        until(ready, f"orderflow {' '.join(self._words)} is ready, which writes to {self.log}")
 
     def running(self) -> ForkedProcess:
         assert self.process is not None
         return self.process
 
-    def end(self, how: signal.Signals = signal.SIGTERM, limit_s: float = LIMIT_S) -> int:
+    def end(self, how: signal.Signals = signal.SIGTERM, limit_s: float = PATIENCE_S) -> int:
         """The exit code; a process that needs longer is killed, which its code shows."""
         return self.running().end(how, limit_s)
 

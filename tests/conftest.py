@@ -1,44 +1,33 @@
-"""What tests ask for: topics on a real Kafka, databases of a real PostgreSQL, names of their own."""
+"""What tests ask for: databases of a real PostgreSQL, names of their own; topics and a broker by the plugins here."""
 
 import gc
 import os
 import sys
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 from uuid import uuid4
 
 import psycopg
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from app.allocation import collect_less
 from app.embedded.postgres import APPLICATION, PostgresServer
 
-# the checks that tests share show what they found, as those in tests do; said once, not where a test imports this
-if __name__ == "conftest":
-    pytest.register_assert_rewrite("tests")
-pytest_plugins = ("tests.scheduling", "tests.servers")
+# the checks that tests share show what they found, as those in tests do
+pytest.register_assert_rewrite("tests")
+pytest_plugins = ("tests.scheduling", "tests.servers", "tests.topics")
 
 # hundreds of processes load the same modules: each is compiled once, also where the environment keeps Python from it
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-ANSWER_LIMIT = 30.0
 
 # how long an example takes says more of what else runs than of the code
 settings.register_profile("orderflow", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("orderflow")
-
-
-class MakeTopics(Protocol):
-    """Creates topics; they have leaders when it returns, and are deleted after the test."""
-
-    def __call__(self, *names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None: ...
 
 
 @pytest.hookimpl(wrapper=True)
@@ -61,29 +50,6 @@ def anyio_backend() -> str:
 def unique() -> Callable[[str], str]:
     """Names for topics, groups and the like that no other test has."""
     return lambda name: f"{name}-{uuid4().hex[:12]}"
-
-
-@pytest.fixture(scope="session")
-def admin(kafka: str) -> AdminClient:
-    """One for all tests: a client that is collected in a thread of its own, while it answers, aborts the process."""
-    return AdminClient({"bootstrap.servers": kafka})
-
-
-@pytest.fixture
-def make_topics(admin: AdminClient) -> Iterator[MakeTopics]:
-    made: list[str] = []
-
-    def make(*names: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
-        topics = [NewTopic(name, partitions, 1, config=dict(config or {})) for name in names]
-        for created in admin.create_topics(topics).values():
-            created.result(ANSWER_LIMIT)
-        made.extend(names)
-        while not _have_leaders(admin, names):
-            time.sleep(0.01)
-
-    yield make
-    if made:
-        admin.delete_topics(made)
 
 
 @pytest.fixture(scope="session")
@@ -131,12 +97,6 @@ def _copied(server: PostgresServer, template: str) -> Iterator[str]:
     _administer(server, "create database {} template {} owner {}", name, template, APPLICATION)
     yield _dsn_of(server, name)
     _administer(server, "drop database {} with (force)", name)
-
-
-def _have_leaders(admin: AdminClient, names: tuple[str, ...]) -> bool:
-    topics = admin.list_topics(timeout=ANSWER_LIMIT).topics
-    wanted = [topics[name] for name in names if name in topics]
-    return len(wanted) == len(names) and all(part.leader >= 0 for topic in wanted for part in topic.partitions.values())
 
 
 def _dsn_of(server: PostgresServer, name: str) -> str:

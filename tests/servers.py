@@ -15,8 +15,8 @@ from xdist.workermanage import WorkerController
 from app.embedded.files import FileLock, cache_directory
 from app.embedded.kafka import KafkaServer
 from app.embedded.ports import LOOPBACK
+from tests.waiting import PATIENCE_S
 
-OTHERS_LIMIT = 60.0
 SERVERS = pytest.StashKey["Servers"]()
 
 
@@ -64,7 +64,7 @@ def new_directory() -> Iterator[Path]:
     root = cache_directory() / "tests"
     root.mkdir(exist_ok=True)
     others = FileLock(root / "lock")
-    assert others.acquire(OTHERS_LIMIT)
+    assert others.acquire(PATIENCE_S)
     for old in root.glob("*/"):
         left = FileLock(old / "lock")
         if left.acquire(limit=0.0):
@@ -75,7 +75,7 @@ def new_directory() -> Iterator[Path]:
     assert ours.acquire(limit=0.0)
     others.release()
     yield directory
-    assert others.acquire(OTHERS_LIMIT)  # else one that starts now takes a half-removed directory for a killed one's
+    assert others.acquire(PATIENCE_S)  # else one that starts now takes a half-removed directory for a killed one's
     shutil.rmtree(directory)
     ours.release()
     others.release()

@@ -13,8 +13,8 @@ from app.cdc import database, publishing
 from app.cdc.capture import Capture
 from app.cdc.handover import Handover
 from app.config import Settings, dump, load
+from tests.waiting import PATIENCE_S
 
-LIMIT_S = 60.0
 # in their order
 STEPS = {
     "cdc": (
@@ -30,7 +30,7 @@ STEPS = {
 
 def use(side: str, settings: Settings, say: Callable[[str], None] = lambda _: None) -> None:
     with database.connected(settings.postgres) as connection:
-        handover = Handover(connection, Capture(settings, connection), LIMIT_S, say)
+        handover = Handover(connection, Capture(settings, connection), PATIENCE_S, say)
         if side == "cdc":
             handover.to_cdc()
         else:
@@ -40,7 +40,9 @@ def use(side: str, settings: Settings, say: Callable[[str], None] = lambda _: No
 def use_and_die(side: str, step: str, settings: Settings) -> None:
     """A handover that is killed -9 at this step."""
     died = subprocess.run(
-        [sys.executable, "-m", "tests.cdc.handing", side, step], env={**os.environ, **dump(settings)}, timeout=LIMIT_S
+        [sys.executable, "-m", "tests.cdc.handing", side, step],
+        env={**os.environ, **dump(settings)},
+        timeout=PATIENCE_S,
     )
     assert died.returncode == -signal.SIGKILL
 

@@ -5,8 +5,9 @@ import asyncio
 from app.config import Settings
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS
-from tests.chaos.relays import CODEC, appending, check_published, until
+from tests.chaos.relays import CODEC, appending, check_published
 from tests.integration.published_topic import PublishedTopic
+from tests.waiting import eventually
 
 # 100 appends a second
 ORDERS = 10
@@ -35,4 +36,4 @@ class Load:
 
     async def some_more(self) -> None:
         enough = len(self.appended) + 50
-        await until(lambda: len(self.appended) > enough)
+        await eventually(lambda: len(self.appended) > enough)

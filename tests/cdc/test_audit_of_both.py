@@ -11,8 +11,9 @@ from app.eventstore.audit.run import Audit
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS, full_name
 from tests.cdc.handing import use
-from tests.chaos.relays import CODEC, appending, until
+from tests.chaos.relays import CODEC, appending
 from tests.contract.order_streams import created
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +36,7 @@ async def test_what_is_missing_is_found_under_load_and_published_by_whoever_publ
     await asyncio.to_thread(use, side, system)
     audit = Audit(system.postgres, system.kafka, ORDERS_EVENTS, CODEC.decode, lambda what, done, of: None)
     async with PostgresEventStore(system.postgres, CODEC) as store, appending(store, orders=10) as appended:
-        await until(lambda: len(appended) > 50)
+        await eventually(lambda: len(appended) > 50)
         missing = store_only(system)
         report = await asyncio.to_thread(audit.look)
         assert [(finding.wrong, finding.event_id) for finding in report.findings] == [("missing", missing)]

@@ -6,7 +6,7 @@ from app.cdc import database
 from app.cdc.capture import Capture
 from app.cdc.connector import connector
 from app.config import Settings
-from tests.chaos.relays import until
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -17,10 +17,10 @@ async def test_a_failed_connector_is_shown_with_its_trace_until_it_is_set_up_aga
         database.ensure_role(connection, capture.name, "known")
         wrong = connector(system.postgres, capture.name, "known") | {"publication.name": "nowhere"}
         capture.connect.configure(wrong)
-        await until(lambda: "the connector is FAILED" in capture.status().problems)
+        await eventually(lambda: "the connector is FAILED" in capture.status().problems)
         failed = capture.status().connector
         assert failed is not None
         assert "\tat io.debezium" in failed.trace
 
         capture.set_up()
-        await until(lambda: capture.status().problems == ())
+        await eventually(lambda: capture.status().problems == ())

@@ -18,8 +18,9 @@ from app.cdc.handover import Handover
 from app.config import Settings
 from app.embedded.connect import ConnectServer
 from app.embedded.postgres import PostgresServer
-from tests.cdc.handing import LIMIT_S, publisher, use
+from tests.cdc.handing import publisher, use
 from tests.cdc.loading import Load
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +83,7 @@ def _write_wal(administrator: psycopg.Connection, share: float) -> None:
 
 def _use_relay_without_connect(settings: Settings) -> None:
     with database.connected(settings.postgres) as connection:
-        Handover(connection, Capture(settings, connection), LIMIT_S, lambda _: None).to_relay_without_connect()
+        Handover(connection, Capture(settings, connection), PATIENCE_S, lambda _: None).to_relay_without_connect()
 
 
 def _set_up(settings: Settings) -> None:

@@ -19,10 +19,10 @@ from app.config import Settings
 from app.eventstore.outbox_parts import OutboxParts
 from tests.cdc.handing import STEPS, publisher, use, use_and_die
 from tests.cdc.loading import Load
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 120.0
 HANDOVERS = int(os.environ.get("HANDOVERS", "0"))
 KILLS = [(side, step) for side, steps in STEPS.items() for step in steps]
 APPEND = "insert into events (order_id, version, event_id, type, payload) values (%s, 1, %s, '', %s)"
@@ -59,7 +59,7 @@ async def test_whoever_publishes_goes_on_over_partitions_of_the_outbox(system: S
         await asyncio.to_thread(use, side, system)
         dropped: list[int] = []
         async with Load(system) as load:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while not dropped:
                     await load.some_more()
                     dropped = await asyncio.to_thread(parts.tend, threading.Event())

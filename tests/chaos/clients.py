@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.chaos.relays import LIMIT_S
+from tests.waiting import PATIENCE_S
 
 ITEM = {"sku": "85123A", "quantity": 6, "unit_price_minor": 255}
 ORDER = {"customer_id": "12923", "currency": "GBP", "items": [ITEM]}
@@ -21,7 +21,7 @@ async def placing(api: str, clients: int) -> AsyncIterator[list[tuple[str, int]]
     """Places orders and adds items while it is entered; the (order, version) of each event that was acknowledged."""
     acknowledged: list[tuple[str, int]] = []
     stop = asyncio.Event()
-    async with httpx.AsyncClient(base_url=api, timeout=LIMIT_S, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=api, timeout=PATIENCE_S, trust_env=False) as http:
         placing = [asyncio.create_task(_place(http, acknowledged, stop)) for _ in range(clients)]
         try:
             yield acknowledged
@@ -47,7 +47,7 @@ async def _place(http: httpx.AsyncClient, acknowledged: list[tuple[str, int]], s
 
 async def _send(http: httpx.AsyncClient, path: str, body: dict[str, Any], headers: dict[str, str]) -> None:
     named = {**headers, "Idempotency-Key": str(uuid4())}
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 answer = await http.post(path, json=body, headers=named)

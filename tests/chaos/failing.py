@@ -34,7 +34,6 @@ WORKERS = ("a", "b", "c")
 DELAYS_MS = (500, 1_000, 2_000)
 PARKED_MOST = 10
 FOR_A_WHILE, FOR_GOOD = 0.05, 0.01  # shares of the records
-LIMIT_S = 300.0
 ROUNDS = 10
 PARTS = 20  # of a second: the load is steady, so that a kill finds work under way
 
@@ -129,7 +128,7 @@ def send_all_back(cluster: Cluster) -> None:
             output = redrive_output(letter, "redrive", "run-1")
             log.producer.produce(output.topic, output.value, output.key, output.partition, headers=list(output.headers))
         assert log.producer.flush(60) == 0
-        cluster.quiet(LIMIT_S)
+        cluster.quiet()
     raise AssertionError("letters never come to an end")
 
 
@@ -145,10 +144,10 @@ def run(log: Log, directory: Path, name: str, plan: Plan) -> Found:
             for begin in range(0, len(sent), part):
                 log.send(cluster.source, sent[begin : begin + part])
                 time.sleep(1 / PARTS)
-            cluster.quiet(LIMIT_S)
+            cluster.quiet()
             faults.fixed.touch()
             send_all_back(cluster)
-        cluster.quiet(LIMIT_S)
+        cluster.quiet()
         letters = [read_letter_topic(to_record(one)) for one in log.records(dlq_topic(cluster.topology.group))]
         dead = [one for one in letters if isinstance(one, Letter)]
         effects = faults.effects()

@@ -16,8 +16,9 @@ from app.streaming.failures import read_delivery
 from app.streaming.kafka.messages import to_record
 from app.streaming.names import retry_topic
 from tests.engine.cluster import Cluster
-from tests.engine.log import Log, until
+from tests.engine.log import Log
 from tests.engine.topologies import TICKS, Faults, Tick
+from tests.waiting import until
 
 KEYS = 1_000
 DELAYS_MS = (2_000, 4_000, 8_000, 16_000, 32_000)
@@ -50,7 +51,7 @@ def measure(log: Log, directory: Path, name: str, delays_ms: Sequence[int], keys
         faults = Faults(directory / "shared")
         last = sent[-1]
         limit_s = sum(delays_ms) / 1000 + 60
-        until(lambda: len(faults.times(last.key, 1)) > len(delays_ms), limit_s, "the last record is handled")
+        until(lambda: len(faults.times(last.key, 1)) > len(delays_ms), "the last record is handled", limit_s)
         cluster.quiet()
         found = sorted(_late_ms(log, cluster.topology.group, faults, delays_ms))
         return Lateness(

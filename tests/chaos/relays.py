@@ -2,9 +2,8 @@
 
 import asyncio
 import re
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -30,11 +29,11 @@ from app.streaming.topology import TopicSpec
 from tests.commands import Serving
 from tests.contract.order_streams import history
 from tests.integration.published_topic import Published
+from tests.waiting import PATIENCE_S
 
 CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
 PARTITIONS = 4
 OWNED = re.compile(r'^orderflow_relay_events_total\{shard="(\d+)"', re.MULTILINE)
-LIMIT_S = 60.0
 PACE_S = 0.1  # between two events of an order: it leaves the machine to the relays
 
 
@@ -88,19 +87,7 @@ def take_at_most(kafka: str, topic: str, record_bytes: int) -> None:
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     admin = AdminClient({"bootstrap.servers": kafka})
     (altered,) = admin.incremental_alter_configs([resource]).values()
-    altered.result(LIMIT_S)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Waits for a condition that may take a while to look at."""
-    await asyncio.to_thread(_until, condition)
-
-
-def _until(condition: Callable[[], object]) -> None:
-    limit = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < limit, "the condition was not met in time"
-        time.sleep(0.05)
+    altered.result(PATIENCE_S)
 
 
 @asynccontextmanager
@@ -128,7 +115,7 @@ async def _append(store: EventStore, order_id: str, appended: list[str], stop: a
 
 async def _append_surely(store: EventStore, event: Event) -> None:
     command_id = uuid4()
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 await store.append(event.order_id, event.version - 1, [event], command_id=command_id)

@@ -22,8 +22,9 @@ from app.streaming.names import dlq_topic
 from app.streaming.topology import Topology
 from tests.engine.broker import kill
 from tests.engine.cluster import PARTITIONS, Cluster
-from tests.engine.log import REQUEST_S, Log, differences, ticks, until
+from tests.engine.log import REQUEST_S, Log, differences, ticks
 from tests.engine.topologies import Tick, counting
+from tests.waiting import until
 
 AWAY_S = float(os.environ.get("AWAY_S", "15"))
 CONCERNED, IN_FLIGHT, OTHERS = 0, 1, (2, 3)  # partitions
@@ -89,7 +90,7 @@ def committed(cluster: Cluster, partition: int) -> int:
         return True
 
     try:
-        until(answered, REQUEST_S, "the group's coordinator answers")
+        until(answered, "the group's coordinator answers")
     finally:
         asked.close()
     return found[0]
@@ -122,9 +123,9 @@ def test_nothing_is_committed_past_a_dead_letter_that_cannot_be_delivered(
         send()
         failing[CONCERNED] += undelivered
         ends = cluster.log.ends(cluster.source)
-        until(lambda: all(committed(cluster, one) == ends[one] for one in OTHERS), 60, "the other tasks go on")
-        until(lambda: time.monotonic() - gone_at > AWAY_S, AWAY_S + 60, "the broker was away for long")
-        until(lambda: f"[{CONCERNED}] " in str(worker.get("/tasks")["unready"]), 60, "the worker says what holds it up")
+        until(lambda: all(committed(cluster, one) == ends[one] for one in OTHERS), "the other tasks go on")
+        until(lambda: time.monotonic() - gone_at > AWAY_S, "the broker was away for long", AWAY_S + 60)
+        until(lambda: f"[{CONCERNED}] " in str(worker.get("/tasks")["unready"]), "the worker says what holds it up")
         assert committed(cluster, CONCERNED) <= undelivered[0][0]
 
         lost.start()

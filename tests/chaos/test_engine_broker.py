@@ -10,7 +10,8 @@ from app.embedded.kafka import KafkaServer
 from tests.chaos.engine_load import Load
 from tests.engine.broker import kill
 from tests.engine.cluster import Cluster
-from tests.engine.log import Log, differences, until
+from tests.engine.log import Log, differences
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_rows_are_exact_after_the_broker_was_killed_twice(cluster: Cluster, brok
     with Load(cluster.log, cluster.source) as load:
         for _ in range(2):
             grown = len(load.sent) + 400
-            until(lambda grown=grown: len(load.sent) > grown, 200, "some load")  # type: ignore[misc]
+            until(lambda grown=grown: len(load.sent) > grown, "some load")  # type: ignore[misc]
             kill(broker)
             broker.start()
     cluster.quiet()
@@ -46,7 +47,7 @@ def test_a_worker_that_starts_before_its_broker_waits_for_it(cluster: Cluster, b
     """It says so in lines of its own, and its Kafka clients say nothing."""
     broker.stop()
     worker = cluster.start("a")
-    until(lambda: "kafka.unreachable" in worker.said(), 30, "a line that names what it waits for")
+    until(lambda: "kafka.unreachable" in worker.said(), "a line that names what it waits for")
     broker.start()
     cluster.ready(worker)
     assert "rdkafka" not in worker.said()
@@ -57,7 +58,7 @@ def test_a_worker_ends_in_time_though_the_broker_stands_still(cluster: Cluster, 
     worker = cluster.start("a")
     cluster.ready(worker)
     with Load(cluster.log, cluster.source) as load:
-        until(lambda: load.sent, 10, "some load")
+        until(lambda: load.sent, "some load")
         assert broker.process is not None
         broker.process.send_signal(signal.SIGSTOP)
         try:

@@ -10,7 +10,8 @@ import pytest
 
 from tests.chaos.engine_load import Load
 from tests.engine.cluster import PARTITIONS, Cluster, WorkerProcess
-from tests.engine.log import Log, differences, until
+from tests.engine.log import Log, differences
+from tests.waiting import until
 
 PER_SECOND = 200
 
@@ -62,7 +63,7 @@ def test_a_worker_that_was_paused_past_its_session_changes_nothing(cluster: Clus
     sleeper, other = cluster.start("sleeper"), cluster.start("other")
     cluster.ready(sleeper, other)
     with Load(cluster.log, cluster.source, PER_SECOND) as load:
-        until(lambda: load.sent, 10, "some load")
+        until(lambda: load.sent, "some load")
         sleeper.pause()
         cluster.ready(other)
         sleeper.resume()

@@ -19,9 +19,10 @@ from app.embedded.postgres import PostgresServer
 from app.eventstore.blocked import listed, try_again
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS
-from tests.chaos.relays import CODEC, appending, check_published, owner_of_most, relays, take_at_most, until
+from tests.chaos.relays import CODEC, appending, check_published, owner_of_most, relays, take_at_most
 from tests.contract.order_streams import created, history
 from tests.integration.published_topic import PublishedTopic
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ async def test_killed_relays_publish_every_event_once_and_in_order(
             for kill in range(KILLS):
                 # the other one owns the shards since this one was killed last
                 length = topic.length() + chance.randrange(200)
-                await until(lambda length=length: topic.length() > length)  # type: ignore[misc]
+                await eventually(lambda length=length: topic.length() > length)  # type: ignore[misc]
                 await asyncio.to_thread(pair[kill % 2].kill)
         records = await asyncio.to_thread(topic.committed, len(appended))
     check_published(records, appended)
@@ -56,15 +57,15 @@ async def test_killed_relays_keep_a_refused_order_back_and_lose_and_double_nothi
     with relays(4, own_kafka.bootstrap, database, tmp_path) as four:
         async with PostgresEventStore(database, CODEC) as store, appending(store, orders=20) as appended:
             await store.append(refused, 0, [large, *history(refused, 2, 5)], command_id=uuid4())
-            await until(lambda: [one.aggregateid for one in listed(database)] == [refused])
+            await eventually(lambda: [one.aggregateid for one in listed(database)] == [refused])
             for kill in range(BLOCKED_KILLS):
                 if kill == BLOCKED_KILLS // 2:
                     take_at_most(own_kafka.bootstrap, ORDERS_EVENTS, 1_000_000)
                     try_again(database, [refused])
                 length = topic.length() + chance.randrange(200)
-                await until(lambda length=length: topic.length() > length)  # type: ignore[misc]
+                await eventually(lambda length=length: topic.length() > length)  # type: ignore[misc]
                 await asyncio.to_thread(owner_of_most(four).kill)
-            await until(lambda: listed(database) == [])
+            await eventually(lambda: listed(database) == [])
             version = len(await store.read(refused))
             await store.append(refused, version, history(refused, version + 1, version + 1), command_id=uuid4())
             appended.extend(event.event_id for event in await store.read(refused))
@@ -78,16 +79,16 @@ async def test_a_stalled_relay_is_replaced_and_adds_nothing_when_it_goes_on(
     topic = PublishedTopic(own_kafka.bootstrap, ORDERS_EVENTS)
     with relays(2, own_kafka.bootstrap, database, tmp_path) as pair:
         async with PostgresEventStore(database, CODEC) as store, appending(store, orders=20) as appended:
-            await until(lambda: sum(len(relay.shards_owned()) for relay in pair) == 2)
+            await eventually(lambda: sum(len(relay.shards_owned()) for relay in pair) == 2)
             stalled = owner_of_most(pair)
             (other,) = set(pair) - {stalled}
             assert stalled.process is not None
             stalled.process.send_signal(signal.SIGSTOP)
-            await until(lambda: len(other.shards_owned()) == 2)
+            await eventually(lambda: len(other.shards_owned()) == 2)
             stalled.process.send_signal(signal.SIGCONT)
-            await until(lambda: stalled.ready() and other.ready())
+            await eventually(lambda: stalled.ready() and other.ready())
             length = topic.length()
-            await until(lambda: topic.length() > length + 100)
+            await eventually(lambda: topic.length() > length + 100)
         records = await asyncio.to_thread(topic.committed, len(appended))
     check_published(records, appended)
 
@@ -100,12 +101,12 @@ async def test_a_relay_outlives_its_servers_and_ends_when_told(
         async with PostgresEventStore(own_postgres.dsn, CODEC) as store, appending(store, orders=20) as appended:
             for server in (own_kafka, own_postgres, own_kafka):
                 length = topic.length()
-                await until(lambda length=length: topic.length() > length + 100)  # type: ignore[misc]
+                await eventually(lambda length=length: topic.length() > length + 100)  # type: ignore[misc]
                 assert server.process is not None
                 server.process.kill()
                 server.process.wait()
                 await asyncio.to_thread(server.start)
         records = await asyncio.to_thread(topic.committed, len(appended))
-        await until(relay.ready)
+        await eventually(relay.ready)
         assert relay.end(signal.SIGTERM) == 0
     check_published(records, appended)

@@ -34,13 +34,13 @@ from tests.chaos.relays import (
     owner_of_most,
     relays,
     take_at_most,
-    until,
 )
 from tests.chaos.side_table import Moment, held_up
 from tests.commands import run
 from tests.contract.order_streams import created, history
 from tests.integration.published_topic import PublishedTopic
 from tests.integration.stored import stored_events
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +65,7 @@ class Outbox:
 
     async def goes_on(self) -> None:
         length = self.topic.length()
-        await until(lambda: self.topic.length() > length + 100)
+        await eventually(lambda: self.topic.length() > length + 100)
 
     async def command(self, *words: str) -> tuple[int, Any]:
         """The exit code and the answer of `orderflow outbox`."""
@@ -83,7 +83,7 @@ class Outbox:
 
     async def kill_owners(self, shards: Callable[[], list[int]]) -> None:
         """Of these shards, as soon as there are any."""
-        await until(shards)
+        await eventually(shards)
         owners = [relay for relay in self._four if not relay.shards_owned().isdisjoint(shards())]
         assert owners != []
         for relay in owners:
@@ -94,12 +94,12 @@ class Outbox:
         async with open_append(self._database, history(order_id, 1, 3)) as transaction:
             begin, pid = time.monotonic(), transaction.info.backend_pid
             (xid,) = await (await transaction.execute("select pg_current_xact_id()::text")).fetchone() or ("",)
-            await until(lambda: self._named_by_owners_of(pid) != set())
+            await eventually(lambda: self._named_by_owners_of(pid) != set())
             self.figures["named after s"] = time.monotonic() - begin
-            await until(lambda: self._named_by_owners_of(pid) == SHARDS)
+            await eventually(lambda: self._named_by_owners_of(pid) == SHARDS)
             await self.kill(owner_of_most(self._four))
-            await until(lambda: self._named_by_owners_of(pid) == SHARDS)
-            await until(lambda: time.monotonic() > begin + HELD_S)
+            await eventually(lambda: self._named_by_owners_of(pid) == SHARDS)
+            await eventually(lambda: time.monotonic() > begin + HELD_S)
             behind = {str(event_id) for (event_id,) in self._ask(ABOVE, xid)}
             records = await asyncio.to_thread(self.topic.committed_by_now)
             assert behind != set()
@@ -110,7 +110,7 @@ class Outbox:
 
     async def _wait_for_the_backlog(self) -> None:
         begin, [(xid,)] = time.monotonic(), self._ask(NEXT)
-        await until(lambda: self._ask(PASSED, xid) == [(True,)])
+        await eventually(lambda: self._ask(PASSED, xid) == [(True,)])
         self.figures["out after s"] = time.monotonic() - begin
 
     def _named_by_owners_of(self, pid: int) -> set[int]:
@@ -147,7 +147,7 @@ async def test_four_relays_wait_for_an_open_transaction_pass_a_refused_order_and
             with held_up(database, "insert", Moment.AT_THE_COMMIT) as shards:
                 await append(store, refused_in_the_middle(outbox.refused))
                 await outbox.kill_owners(shards)
-            await until(lambda: outbox.versions_of_refused() == [1, 2])
+            await eventually(lambda: outbox.versions_of_refused() == [1, 2])
             await outbox.goes_on()
 
             await outbox.wait_for_the_open_transaction(held)
@@ -161,7 +161,7 @@ async def test_four_relays_wait_for_an_open_transaction_pass_a_refused_order_and
                 unblocking = asyncio.create_task(outbox.command("unblock", "--all"))
                 await outbox.kill_owners(shards)
             assert (await unblocking)[0] == 0
-            await until(lambda: listed(database) == [])
+            await eventually(lambda: listed(database) == [])
             await append(store, history(outbox.refused, 6, 6))
         stored = stored_events(database)
         ours = [event_id for event_id, order_id, _ in stored if order_id in {outbox.refused, held}]

@@ -26,11 +26,12 @@ from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS
 from tests.chaos.clients import placing
 from tests.chaos.open_appends import rolling_back
-from tests.chaos.relays import CODEC, check_published, owner_of_most, relays, started, until
+from tests.chaos.relays import CODEC, check_published, owner_of_most, relays, started
 from tests.commands import Serving
 from tests.contract.order_streams import created
 from tests.integration.published_topic import PublishedTopic
 from tests.integration.stored import check_whole, stored_events
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +56,7 @@ async def test_no_acknowledged_event_is_lost_or_doubled_when_postgres_api_and_re
 
             async def go_on() -> None:
                 enough, length = len(acknowledged) + 50 + chance.randrange(100), topic.length()
-                await until(lambda: len(acknowledged) > enough and topic.length() > length)
+                await eventually(lambda: len(acknowledged) > enough and topic.length() > length)
 
             for kill in kills:
                 await go_on()

@@ -15,7 +15,7 @@ from app.streaming.kafka.messages import to_record
 from app.streaming.letters import Result, outcome_output
 from app.streaming.names import dlq_topic, redrive_topic
 from app.streaming.record import Output, Record
-from tests.conftest import MakeTopics
+from tests.topics import MakeTopics
 
 PARTITIONS = 2
 SOURCE = "orders.events"

@@ -3,14 +3,13 @@
 import asyncio
 
 from app.eventstore.port import START, EventStore, Recorded
-
-LIMIT_S = 60.0
+from tests.waiting import PATIENCE_S
 
 
 async def all_events(store: EventStore, count: int, after: str = START, limit: int = 1_000) -> list[Recorded]:
     """The next `count` events: the last ones may wait for any transaction of the server to end."""
     found: list[Recorded] = []
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while len(found) < count:
             page = await store.read_all(found[-1].position if found else after, limit)
             assert len(page) <= limit

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,8 +14,8 @@ from app.web.api import create_app
 from app.web.gateway import Gateway, new_client
 from app.web.owners import Owners
 from tests.contract.person_keys import MemoryPersonKeys
+from tests.waiting import PATIENCE_S, until
 
-START_LIMIT = 10.0
 NOW = 1_317_914_400_000_000
 
 
@@ -72,14 +71,11 @@ def serving(plan: dict[int, str] | None = None) -> Iterator[Api]:
     server = uvicorn.Server(uvicorn.Config(api.failing, port=0, lifespan="off", log_level="error"))
     thread = threading.Thread(target=lambda: asyncio.run(api.serve(server)), daemon=True)
     thread.start()
-    give_up_at = time.monotonic() + START_LIMIT
-    while not server.started:
-        assert time.monotonic() < give_up_at
-        thread.join(0.01)
+    until(lambda: server.started, "the API serves")
     port = server.servers[0].sockets[0].getsockname()[1]
     api.url = f"http://127.0.0.1:{port}"
     try:
         yield api
     finally:
         server.should_exit = True
-        thread.join(START_LIMIT)
+        thread.join(PATIENCE_S)

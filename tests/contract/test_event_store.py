@@ -24,8 +24,7 @@ from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from tests.contract.following import all_events
 from tests.contract.order_streams import added, created, history
-
-LIMIT_S = 60.0
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -210,7 +209,7 @@ async def test_many_orders_are_appended_at_once_each_with_its_own_outcome(store:
 
 async def kept(store: EventStore, order_id: str, snapshot: Snapshot) -> list[Event]:
     """The events behind the snapshot, once that is the one which the order is read from."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             found, events = await store.read_latest(order_id, snapshot.schema)
             if found == snapshot:

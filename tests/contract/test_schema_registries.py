@@ -18,8 +18,8 @@ from app.serde.registry_asked import AskedRegistry
 from app.serde.registry_http import HttpRegistry
 from app.serde.topics import ORDERS_EVENTS, topic_of
 from tests.schema.sample_events import SAMPLES
+from tests.waiting import PATIENCE_S
 
-LIMIT_S = 60.0
 COMMITTED = committed_registry()
 FIRST, *OTHERS = COMMITTED.schemas()
 NOWHERE = 4711
@@ -36,7 +36,7 @@ class Writers(CommittedRegistry):
 
 def told(ask: Callable[[], AnswerT]) -> AnswerT:
     """What it answers once the registry has told."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             return ask()

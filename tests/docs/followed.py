@@ -23,7 +23,8 @@ from app.serde.topics import ORDERS_EVENTS
 from app.streaming.kafka.log import read_topic
 from tests.docs.pages import ROOT, Block, edited
 from tests.docs.running import Demo
-from tests.docs.terminal import Terminal, until
+from tests.docs.terminal import Terminal
+from tests.waiting import until
 
 PARTITIONS = 4
 PORT = "8090"  # on the page; here any free one

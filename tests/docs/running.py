@@ -4,10 +4,10 @@ import signal
 from pathlib import Path
 
 from app.embedded import processes
-from tests.docs.terminal import Terminal, until
+from tests.docs.terminal import Terminal
+from tests.waiting import until
 
 DEMO = ".venv/bin/orderflow demo --orders 40 --seed 7"
-READY_S = 400.0
 STOP_S = 30.0
 
 
@@ -24,7 +24,7 @@ class Demo:
         return self.terminal.directory / ".orderflow"
 
     def wait_until_it_stays_up(self) -> None:
-        until(self._stays_up, "the demo is up", READY_S)
+        until(self._stays_up, "the demo is up")
 
     def _stays_up(self) -> bool:
         said = self.log.read_text(errors="replace")

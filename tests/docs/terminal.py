@@ -4,13 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from app.embedded import processes
+from tests.waiting import PATIENCE_S
 
-LIMIT_S = 180.0
 STAND_IN = Path(__file__).with_name("curl_stand_in.py")
 
 
@@ -37,7 +36,7 @@ class Terminal:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=LIMIT_S,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 0, f"{commands}\nended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -56,10 +55,3 @@ class Terminal:
         stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
         stand_in.chmod(0o755)
         self._environment["PATH"] = f"{folder}:{self._environment['PATH']}"
-
-
-def until(condition: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
-        time.sleep(0.1)

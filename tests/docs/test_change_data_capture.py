@@ -7,7 +7,7 @@ from app.embedded.connect import ConnectServer
 from app.embedded.ports import free_ports
 from tests.docs.pages import ROOT, blocks
 from tests.docs.running import Demo
-from tests.docs.terminal import until
+from tests.waiting import until
 
 PAGE = ROOT / "docs" / "change-data-capture.md"
 PORT = "8083"  # on the page; here any free one

@@ -25,10 +25,9 @@ from app.streaming.failures import read_delivery
 from app.streaming.kafka.messages import to_record
 from app.streaming.names import dlq_topic, group_id, retry_topic
 from tests.e2e.whole_system import ITEM, WholeSystem
-from tests.engine.log import until
+from tests.waiting import until
 
 PAYMENTS = group_id("payments")
-END_S = 240.0
 CLIENTS = 8
 CAPACITY_ORDERS, SHARE, OUTAGE_S = 2_000, 0.7, 60.0
 ENOUGH = 1_000_000
@@ -58,7 +57,7 @@ def outage(system: WholeSystem, seconds: float, rate: float, orders: int) -> Cos
     system.plant(system.settings.provider, "unavailable", seconds=seconds)
     back_at = time.time() + seconds
     placed = place(system, orders, rate)
-    confirmed = confirmations(system, placed, seconds + END_S)
+    confirmed = confirmations(system, placed)
     after = failures(system)
     return Cost(
         orders=orders,
@@ -76,7 +75,7 @@ def outage(system: WholeSystem, seconds: float, rate: float, orders: int) -> Cos
 def capacity(system: WholeSystem, orders: int) -> float:
     """Orders a second, from the first one placed to the last one confirmed."""
     began = time.time()
-    confirmed = confirmations(system, place(system, orders, rate=math.inf), END_S)
+    confirmed = confirmations(system, place(system, orders, rate=math.inf))
     return len(confirmed) / (max(confirmed) - began)
 
 
@@ -92,7 +91,7 @@ def place(system: WholeSystem, orders: int, rate: float) -> list[str]:
         return list(clients.map(at_its_time, range(orders)))
 
 
-def confirmations(system: WholeSystem, orders: list[str], limit_s: float) -> list[float]:
+def confirmations(system: WholeSystem, orders: list[str]) -> list[float]:
     """When each of them was confirmed, in seconds since the epoch; returns once all are."""
     waited_for = list(orders)
 
@@ -101,7 +100,7 @@ def confirmations(system: WholeSystem, orders: list[str], limit_s: float) -> lis
             waited_for.pop()
         return not waited_for
 
-    until(all_are, limit_s, "all orders are confirmed")
+    until(all_are, "all orders are confirmed")
     codec, wanted = event_codec(committed_registry(), ORDERS_EVENTS), {order_id.encode() for order_id in orders}
     messages = [message for message in system.topics.records(ORDERS_EVENTS) if message.key() in wanted]
     events = [codec.decode(message.value()) for message in messages]

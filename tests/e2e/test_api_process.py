@@ -12,7 +12,7 @@ import pytest
 from app.config import Settings
 from app.embedded.ports import free_ports
 from tests.commands import Serving, run
-from tests.integration.relaying import until
+from tests.waiting import until
 
 ITEM = {"sku": "white heart", "quantity": 6, "unit_price_minor": 255}
 ORDER = {"customer_id": "17850", "currency": "GBP", "items": [ITEM]}

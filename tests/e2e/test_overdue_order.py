@@ -7,9 +7,7 @@ import msgspec
 from app.alerts.topic import ALERTS
 from app.serde.topics import ORDERS_EVENTS
 from tests.e2e.whole_system import ORDER_DEADLINE_S, WholeSystem
-from tests.engine.log import until
-
-SOON_S = 60.0
+from tests.waiting import until
 
 
 def test_an_order_whose_provider_never_answers_is_flagged_within_a_second_of_its_deadline_once(
@@ -18,7 +16,7 @@ def test_an_order_whose_provider_never_answers_is_flagged_within_a_second_of_its
     order_id = str(uuid4())
     faulty.plant(faulty.settings.provider, "timeout", match={"order_id": order_id})
     faulty.place(order_id)
-    until(lambda: faulty.receiver.about(order_id), SOON_S, "the receiver has taken the alert")
+    until(lambda: faulty.receiver.about(order_id), "the receiver has taken the alert")
     [alert] = faulty.receiver.about(order_id)
     assert (alert["name"], alert["details"]) == ("order.overdue", {"waits_for": "PaymentCompleted"})
     created = faulty.events(ORDERS_EVENTS, order_id)[0]

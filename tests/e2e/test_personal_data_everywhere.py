@@ -12,9 +12,8 @@ from app.domain.fields import Fulfilment
 from tests.commands import run
 from tests.e2e.everywhere import places_of
 from tests.e2e.whole_system import ITEM, WholeSystem
-from tests.engine.log import until
+from tests.waiting import until
 
-SOON_S = 120.0
 NAME, ADDRESS = "Annabel Quillfeather", "7 Larkspurmews, Ludlowtown"
 WORDS = ("Quillfeather", "Larkspurmews", "Ludlowtown")
 GIVEN = {"customer_name": NAME, "delivery_address": ADDRESS}
@@ -44,7 +43,7 @@ def viewed(system: WholeSystem, order_id: str) -> dict[str, Any]:
         answers.append(system.http.get(address))
         return answers[-1].status_code == 200
 
-    until(is_shown, SOON_S, "the view shows the order")
+    until(is_shown, "the view shows the order")
     row = answers[-1].json()
     return {name: row[name] for name in READABLE}
 
@@ -59,7 +58,7 @@ def end_worker(system: WholeSystem, name: str) -> None:
     """It writes its rows to the disk, and is started again."""
     ended = system.running()["processes"][name]
     os.kill(ended, signal.SIGTERM)
-    until(lambda: system.running()["processes"].get(name, ended) != ended, SOON_S, f"{name} is started again")
+    until(lambda: system.running()["processes"].get(name, ended) != ended, f"{name} is started again")
 
 
 def letters(system: WholeSystem, order_id: str) -> list[str]:
@@ -92,7 +91,7 @@ def test_name_and_address_stand_nowhere_in_plain_and_are_unreadable_once_erased(
     terms = {"customer_id": CUSTOMER, "name": NAME, "address": "elsewhere"}
     assert system.http.put(f"{system.settings.carrier}/deliveries/{disputed}/1", json=terms).status_code == 200
     placed(system, order_id=disputed)
-    until(lambda: letters(system, disputed), SOON_S, "its delivery is a dead letter")
+    until(lambda: letters(system, disputed), "its delivery is a dead letter")
 
     for order_id in delivered:
         system.wait_for(order_id, "confirmed")

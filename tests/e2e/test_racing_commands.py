@@ -9,7 +9,7 @@ from uuid import uuid4
 from app.domain.events import ItemAdded, OrderCreated
 from app.serde.topics import ORDERS_EVENTS
 from tests.e2e.whole_system import ITEM, WholeSystem
-from tests.engine.log import until
+from tests.waiting import until
 
 RACING = 50
 
@@ -43,7 +43,7 @@ def test_a_command_sent_twice_has_one_answer_and_one_event(system: WholeSystem) 
     system.wait_for(order_id, "confirmed")
     late = system.post("/orders", body, **key)
     assert (late.status_code, late.text, late.headers["etag"]) == seen
-    until(lambda: len(system.events(ORDERS_EVENTS, order_id)) == 2, 10, "both of its events are published")
+    until(lambda: len(system.events(ORDERS_EVENTS, order_id)) == 2, "both of its events are published")
     assert sum(isinstance(event, OrderCreated) for event in system.events(ORDERS_EVENTS, order_id)) == 1
 
 
@@ -58,5 +58,5 @@ def test_an_item_added_twice_under_one_key_is_added_once(faulty: WholeSystem) ->
     faulty.wait_for(order_id, "confirmed")
     late = faulty.post(f"/orders/{order_id}/items", ITEM, **key)
     assert (late.status_code, late.text) == seen
-    until(lambda: len(faulty.events(ORDERS_EVENTS, order_id)) == 3, 10, "all of its events are published")
+    until(lambda: len(faulty.events(ORDERS_EVENTS, order_id)) == 3, "all of its events are published")
     assert sum(isinstance(event, ItemAdded) for event in faulty.events(ORDERS_EVENTS, order_id)) == 1

@@ -13,9 +13,8 @@ from app.simulators.planted import REFUSED_DELIVERY
 from tests.commands import run
 from tests.e2e.receiver import FAILS
 from tests.e2e.whole_system import WholeSystem
-from tests.engine.log import until
+from tests.waiting import until
 
-SOON_S = 60.0
 SAGAS: dict[Fulfilment, str] = {"orchestration": "fulfilment", "choreography": "choreography"}
 each_kind = pytest.mark.parametrize("kind", SAGAS)
 
@@ -35,7 +34,7 @@ def refused(system: WholeSystem, kind: Fulfilment) -> str:
     system.plant(system.settings.provider, "dispute", match={"order_id": order_id})
     system.place(order_id, customer_id=f"{REFUSED_DELIVERY}-e2e", fulfilment=kind)
     assert "refused" in system.wait_for(order_id, "cancelled")["reason"]
-    until(lambda: state(system, order_id) == "COMPENSATION_FAILED", SOON_S, "the refund was refused")
+    until(lambda: state(system, order_id) == "COMPENSATION_FAILED", "the refund was refused")
     return order_id
 
 
@@ -68,7 +67,7 @@ def test_a_refused_refund_is_one_alert_everywhere_and_is_over_once_it_is_retried
     assert told(faulty, SHIPPING_EVENTS, order_id) == ["DeliveryRejected"]
     assert faulty.ledger(provider, order_id) == {1: {"orchestration": "held", "choreography": "charged"}[kind]}
 
-    until(lambda: faulty.receiver.about(order_id), SOON_S, "the receiver has taken the alert")
+    until(lambda: faulty.receiver.about(order_id), "the receiver has taken the alert")
     [alert] = faulty.receiver.about(order_id)
     assert (alert["cause"]["saga"], alert["cause"]["step"]) == (SAGAS[kind], "payment")
     assert (alert["severity"], alert["details"]["error"]) == ("critical", "disputed")
@@ -80,8 +79,8 @@ def test_a_refused_refund_is_one_alert_everywhere_and_is_over_once_it_is_retried
     faulty.mend(provider)
     faulty.ask("saga", "retry", order_id, "payment", "--reason", "it was settled")
     undone = {"orchestration": "released", "choreography": "refunded"}[kind]
-    until(lambda: faulty.ledger(provider, order_id) == {1: undone}, SOON_S, "the payment is given back")
-    until(lambda: state(faulty, order_id) == "COMPENSATED", SOON_S, "the saga has ended")
+    until(lambda: faulty.ledger(provider, order_id) == {1: undone}, "the payment is given back")
+    until(lambda: state(faulty, order_id) == "COMPENSATED", "the saga has ended")
     assert order_id not in waiting(faulty)
     assert audited(faulty, order_id) == [("retry", "payment", "it was settled")]
     assert len(faulty.receiver.about(order_id)) == 1
@@ -94,7 +93,7 @@ def test_a_skipped_or_resolved_refund_ends_the_saga_is_audited_and_is_no_differe
 ) -> None:
     order_id = refused(faulty, kind)
     faulty.ask("saga", action, order_id, "payment", "--reason", "agreed with the customer")
-    until(lambda: state(faulty, order_id) == "COMPENSATED", SOON_S, "the saga has ended")
+    until(lambda: state(faulty, order_id) == "COMPENSATED", "the saga has ended")
     assert "STEP_NOT_FAILED" in refusal_of(faulty, action, order_id, "payment", "--reason", "again")
     assert audited(faulty, order_id) == [(action, "payment", "agreed with the customer")]
     [operation] = faulty.ask("saga", "show", order_id)["operations"]

@@ -1,7 +1,6 @@
 """From a command to every view, through the real relay, workers and gateway; and on when a worker is killed."""
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -14,7 +13,8 @@ import pytest
 from app.config import Settings
 from app.embedded.kafka import KafkaServer
 from app.embedded.ports import free_ports
-from tests.commands import LIMIT_S, Serving, run
+from tests.commands import Serving, run
+from tests.waiting import until
 
 PLACED_AT = "2011-10-06T15:20:00Z"
 SKUS = [f"tea no. {number}" for number in range(12)]
@@ -46,15 +46,16 @@ class Shop:
 
     def eventually(self, path: str, holds: Callable[[dict[str, Any]], bool] = lambda _: True) -> dict[str, Any]:
         """The view's answer once it is there and `holds`; until then it may be missing or not active, nothing else."""
-        deadline = time.monotonic() + LIMIT_S
-        while True:
+
+        def answered() -> dict[str, Any] | None:
             answer = self.api.http.get(path)
             body: dict[str, Any] = answer.json()
-            if answer.status_code == 200 and holds(body):
-                return body
             assert answer.status_code == 200 or body["code"] in ("DOES_NOT_EXIST", "NOT_ACTIVE"), body
-            assert time.monotonic() < deadline, body
-            time.sleep(0.02)
+            return body if answer.status_code == 200 and holds(body) else None
+
+        found = until(answered, path)
+        assert found is not None
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +71,18 @@ def shop(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_a_worker_names_the_owner_of_the_rows_of_others(shop: Shop) -> None:
-    order_id = shop.place("tea", "EUR", "bob")
-    owner = shop.eventually(f"/views/orders/{order_id}")["worker"]
-    answers = {str(worker.http.base_url): worker.http.get(f"/views/orders/{order_id}") for worker in shop.workers}
-    (at,) = [url.rstrip("/") for url, answer in answers.items() if answer.status_code == 200]
-    for answer in answers.values():
-        body = answer.json()
-        if answer.status_code == 200:
-            assert body["worker"] == owner
-        else:
-            assert (answer.status_code, body["code"], body["owner"]) == (503, "NOT_ACTIVE", at)
+    path = f"/views/orders/{shop.place('tea', 'EUR', 'bob')}"
+    owner = shop.eventually(path)["worker"]
+    (at,) = [worker for worker in shop.workers if worker.http.get(path).is_success]
+    assert at.http.get(path).json()["worker"] == owner
+    for answer in [worker.http.get(path) for worker in shop.workers if worker is not at]:
+        assert (answer.status_code, answer.json()["code"]) == (503, "NOT_ACTIVE")
+    assert {owner_told_by(worker, path) for worker in shop.workers if worker is not at} == {at.url}
+
+
+def owner_told_by(worker: Serving, path: str) -> str:
+    """It tells of none while the group does not say soon."""
+    return until(lambda: str(worker.http.get(path).json().get("owner", "")), "the owner is named")
 
 
 def test_a_row_that_no_event_made_does_not_exist(shop: Shop) -> None:

@@ -17,11 +17,12 @@ from app.domain.fields import Fulfilment
 from app.embedded import processes
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
-from tests.commands import LIMIT_S, run
+from tests.commands import run
 from tests.e2e.receiver import Receiver
-from tests.engine.log import Log, until
+from tests.engine.log import Log
+from tests.waiting import PATIENCE_S, until
 
-READY_S, STOP_S = 400.0, 60.0
+STOP_S = 60.0
 # a tenth of the default ones; set in the environment, others hold
 DELAYS = {"ORDERFLOW_RETRY_DELAYS_MS": "200,400,800,1600,3200"}
 # less than the retries of a call that nobody answers take
@@ -42,11 +43,11 @@ class WholeSystem:
         words = [sys.executable, "-m", "app.cli", "demo", "--orders", "30", "--seed", "5"]
         self.process = processes.start(words, directory=directory, log=self.log, environment=environment)
         self.settings = load(environment)
-        self.http = httpx.Client(timeout=LIMIT_S, trust_env=False)
+        self.http = httpx.Client(timeout=PATIENCE_S, trust_env=False)
         self._read: dict[str, list[Message]] = {}
 
     def wait_until_it_stays_up(self) -> None:
-        until(lambda: "stays up until Ctrl-C" in self.said(), READY_S, "the demo stays up")
+        until(lambda: "stays up until Ctrl-C" in self.said(), "the demo stays up")
         running = self.running()
         where = {name: running[name] for name in ("api", "provider", "carrier", "kafka", "postgres")}
         self.settings = msgspec.structs.replace(self.settings, **where)
@@ -108,9 +109,9 @@ class WholeSystem:
     def saga(self, order_id: str) -> dict[str, Any]:
         return self._get(f"{self.settings.api}/sagas/{order_id}")
 
-    def wait_for(self, order_id: str, status: str, limit_s: float = LIMIT_S) -> dict[str, Any]:
+    def wait_for(self, order_id: str, status: str) -> dict[str, Any]:
         """The order, once it has this status."""
-        until(lambda: self.order(order_id)["status"] == status, limit_s, f"order {order_id} is {status}")
+        until(lambda: self.order(order_id)["status"] == status, f"order {order_id} is {status}")
         return self.order(order_id)
 
     def ledger(self, party: str, order_id: str) -> dict[int, str]:

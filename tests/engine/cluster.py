@@ -13,12 +13,12 @@ import msgspec
 from app.embedded.ports import free_ports
 from app.streaming.kafka import topics
 from app.streaming.topology import Topology
-from tests.engine.log import Log, until
+from tests.engine.log import Log
 from tests.engine.process import Order, main, topology_of
 from tests.forked import ForkedProcess
+from tests.waiting import until
 
 PARTITIONS = 4
-READY_S = 60.0
 ANSWER_S = 5.0
 
 
@@ -118,7 +118,7 @@ class Cluster:
     def data_of(self, name: str) -> Path:
         return self._directory / name
 
-    def ready(self, *workers: WorkerProcess, limit_s: float = READY_S) -> None:
+    def ready(self, *workers: WorkerProcess) -> None:
         """Every partition is active on exactly these workers together, and each of them has some."""
 
         def shared_out() -> bool:
@@ -127,16 +127,16 @@ class Cluster:
             held = [worker.active() for worker in workers]
             return all(held) and sorted(p for each in held for p in each) == list(range(PARTITIONS))
 
-        until(shared_out, limit_s, f"all partitions active on {[str(w) for w in workers]}")
+        until(shared_out, f"all partitions active on {[str(w) for w in workers]}")
 
-    def quiet(self, limit_s: float = 60.0) -> None:
+    def quiet(self) -> None:
         """Every record of every topic that the tasks read is committed, and none waits in a table."""
 
         def is_quiet() -> bool:
             # asked again: what was committed since may have been parked
             return self._holds_nothing() and self.log.lag(self.topology) == 0 and self._holds_nothing()
 
-        until(is_quiet, limit_s, f"the group of {self.topology.name} at its ends")
+        until(is_quiet, f"the group of {self.topology.name} at its ends")
 
     def _holds_nothing(self) -> bool:
         tasks = [task for worker in self.workers if worker.is_alive() for task in worker.get("/tasks").get("tasks", [])]

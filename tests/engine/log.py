@@ -1,17 +1,14 @@
 """What the topics of a test say, by plain clients: the oracle that workers are compared with."""
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
 from app.streaming.topology import Topology
 from tests.engine.topologies import Tick, bucket_of, output_number
-
-ResultT = TypeVar("ResultT")
 
 REQUEST_S = 30.0
 SENT_S = 240.0  # a broker may be killed meanwhile, and takes a minute to come back where much else runs
@@ -110,15 +107,6 @@ class Log:
         # after the offsets: their marker may be written before those of the records of the same transaction
         ends = {topic: self.ends(topic, partitions) for topic in topology.input_topics}
         return sum(ends[place.topic][place.partition] - max(place.offset, 0) for place in committed)
-
-
-def until(condition: Callable[[], ResultT], limit_s: float, what: str) -> ResultT:
-    """Waits for a condition and answers what it came to; fails, saying what was awaited, when it does not come true."""
-    deadline = time.monotonic() + limit_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
-        time.sleep(0.05)
-    return found
 
 
 def ticks(keys: int, each: int, first: int = 1) -> list[Tick]:

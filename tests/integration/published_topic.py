@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-LIMIT_S = 60.0
+from tests.waiting import PATIENCE_S
 
 
 class Published(NamedTuple):
@@ -41,11 +41,11 @@ class PublishedTopic:
         """All records from the start, partition by partition, as soon as there are so many."""
         consumer = self._consumer("read_committed")
         # else it learns who leads only at its next tick, half a second later
-        consumer.list_topics(self._topic, LIMIT_S)
+        consumer.list_topics(self._topic, PATIENCE_S)
         consumer.assign([TopicPartition(self._topic, partition, 0) for partition in range(self._partitions)])
         records: list[Published] = []
         ended: set[int] = set()
-        limit = time.monotonic() + LIMIT_S
+        limit = time.monotonic() + PATIENCE_S
         while len(records) < at_least or len(ended) < self._partitions:
             assert time.monotonic() < limit, f"{len(records)} records of {at_least}"
             for message in consumer.consume(1_000, 0.1):
@@ -62,11 +62,11 @@ class PublishedTopic:
         """The same of a topic that goes on."""
         consumer = self._consumer("read_committed")
         places = [TopicPartition(self._topic, partition, 0) for partition in range(self._partitions)]
-        ends = [consumer.get_watermark_offsets(place, LIMIT_S)[1] for place in places]
+        ends = [consumer.get_watermark_offsets(place, PATIENCE_S)[1] for place in places]
         consumer.assign(places)
         records: list[Published] = []
         unfinished = set(range(self._partitions))
-        limit = time.monotonic() + LIMIT_S
+        limit = time.monotonic() + PATIENCE_S
         while unfinished:
             assert time.monotonic() < limit, f"{len(records)} records up to {ends}"
             for message in consumer.consume(1_000, 0.1):

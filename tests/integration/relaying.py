@@ -1,8 +1,7 @@
 """A relay in a thread, a topic of its own for the outbox of a database, and rows in that outbox."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -10,8 +9,8 @@ import psycopg
 from psycopg import sql
 
 from app.eventstore.relay import Relay
+from tests.waiting import PATIENCE_S
 
-LIMIT_S = 30.0
 ROW = """
 insert into outbox (aggregateid, version, id, type, payload, ce_time, traceparent)
 values (%s, %s, gen_random_uuid(), 'orderflow.orders.OrderCreated', %s, '', '')
@@ -33,16 +32,9 @@ def running(relay: Relay) -> Iterator[None]:
         yield
     finally:
         relay.stop()
-        thread.join(LIMIT_S)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
 def insert_row(connection: psycopg.Connection, aggregate: UUID, version: int, payload: bytes) -> None:
     connection.execute(ROW, (aggregate, version, payload))
-
-
-def until(condition: Callable[[], object]) -> None:
-    limit = time.monotonic() + 2 * LIMIT_S
-    while not condition():
-        assert time.monotonic() < limit, "the condition was not met in time"
-        time.sleep(0.02)

@@ -15,9 +15,10 @@ from app.eventstore.blocked import Blocked, listed, try_again
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
 from tests.chaos.relays import take_at_most
-from tests.conftest import MakeTopics
 from tests.integration.published_topic import PublishedTopic
-from tests.integration.relaying import insert_row, publish_to, running, until
+from tests.integration.relaying import insert_row, publish_to, running
+from tests.topics import MakeTopics
+from tests.waiting import until
 
 SMALL, MOST, LARGE = 100, 2_000, 5_000
 # all of one shard

@@ -22,8 +22,8 @@ from app.deadletters.sender import Sender
 from app.streaming.failures import Attempt, Behind, Redrive, engine_headers
 from app.streaming.letters import Letter, Result
 from app.streaming.record import Record
-from tests.conftest import MakeTopics
 from tests.contract.dead_letters import Post
+from tests.topics import MakeTopics
 
 KILLED = Path(__file__).parents[1] / "contract" / "killed_campaign.py"
 KILLS = 20

@@ -21,13 +21,13 @@ from app.web import people
 from app.web.api import create_app
 from app.web.gateway import Gateway, new_client
 from app.web.owners import Owners
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
 ITEM = {"sku": "85123A", "quantity": 6, "unit_price_minor": 255}
 ORDER = {"customer_id": "17850", "currency": "GBP", "reference": "536365", "items": [ITEM]}
 RACERS = 50
-LIMIT_S = 60.0
 
 
 class NoOwners:
@@ -49,7 +49,7 @@ async def opened(stack: AsyncExitStack, dsn: str) -> httpx.AsyncClient:
 @pytest.fixture
 async def apis(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[httpx.AsyncClient]]:
     """They have time enough, also where a hundred processes share the machine."""
-    monkeypatch.setattr(postgres, "LIMIT_SECONDS", LIMIT_S)
+    monkeypatch.setattr(postgres, "LIMIT_SECONDS", PATIENCE_S)
     async with AsyncExitStack() as stack:
         yield [await opened(stack, database) for _ in range(2)]
 

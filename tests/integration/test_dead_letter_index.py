@@ -15,8 +15,8 @@ from app.deadletters.errors import IndexMissingError, NoLetterError
 from app.deadletters.reading import Filter
 from app.deadletters.runs import Order
 from app.streaming.failures import Behind
-from tests.conftest import MakeTopics
 from tests.contract.dead_letters import PARTITIONS, Post
+from tests.topics import MakeTopics
 
 TABLES = ("positions", "failures", "letters", "submissions", "outcomes")
 LETTERS = 40

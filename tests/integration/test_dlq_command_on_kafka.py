@@ -16,9 +16,9 @@ from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.failures import engine_headers
 from app.streaming.names import group_id
-from tests.conftest import MakeTopics
 from tests.contract.dead_letters import Post
 from tests.schema.sample_events import ENVELOPE, PAYLOADS
+from tests.topics import MakeTopics
 from topologies import catalogue
 
 CODEC = event_codec(committed_registry(), ORDERS_EVENTS)

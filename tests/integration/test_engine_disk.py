@@ -12,8 +12,9 @@ from app.streaming.stores import SET_ASIDE
 from tests.engine.cluster import Cluster, WorkerProcess
 from tests.engine.damage import DAMAGES
 from tests.engine.inside import Inside
-from tests.engine.log import Log, differences, ticks, until
+from tests.engine.log import Log, differences, ticks
 from tests.engine.topologies import COUNTS, Count, Tick, counting
+from tests.waiting import until
 
 KEYS = 400
 ROW = 20_000  # bytes
@@ -41,7 +42,7 @@ def test_a_worker_whose_disk_is_full_waits_for_room_and_loses_nothing(cluster: C
     cluster.ready(worker)
     limit_files(worker, 40_000)
     cluster.log.send(cluster.source, sent(1, 5))
-    until(lambda: "is full" in str(worker.get("/tasks").get("unready")), 60, "an unready worker that says why")
+    until(lambda: "is full" in str(worker.get("/tasks").get("unready")), "an unready worker that says why")
     assert worker.is_alive()
     limit_files(worker, resource.RLIM_INFINITY)
     cluster.ready(worker)

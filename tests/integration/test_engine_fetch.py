@@ -14,7 +14,7 @@ from app.streaming.kafka.clients import Clients
 from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.log import read_topic
 from app.streaming.record import Headers, Record, RecordBatch
-from tests.conftest import MakeTopics
+from tests.topics import MakeTopics
 
 RECORDS = 10
 TURNS = 300

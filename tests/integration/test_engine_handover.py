@@ -12,8 +12,9 @@ from confluent_kafka.admin import AdminClient
 
 from app.streaming.assignment import WARM
 from tests.engine.cluster import PARTITIONS, Cluster, WorkerProcess
-from tests.engine.log import Log, differences, ticks, until
+from tests.engine.log import Log, differences, ticks
 from tests.engine.topologies import Count
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_worker_that_the_group_keeps_waiting_ends_when_told(cluster: Cluster) 
     cluster.ready(still)
     still.pause()
     waiting = cluster.start("waiting", session_timeout_s=300.0)
-    until(lambda: len(addresses(cluster)) == 2, 30, "it has asked to be let in")
+    until(lambda: len(addresses(cluster)) == 2, "it has asked to be let in")
     assert waiting.told("worker.started") == []
     waiting.stop()
     assert waiting.told("worker.cut_off")  # its client waits for the group, and it has done nothing yet
@@ -95,7 +96,7 @@ def test_of_two_workers_with_one_name_one_ends_saying_so(cluster: Cluster, tmp_p
     twins = [cluster.start("twin", static=True)]
     cluster.ready(*twins)
     twins.append(cluster.start("twin", elsewhere=True, static=True, directory=str(tmp_path / "second")))
-    until(lambda: not all(twin.is_alive() for twin in twins), 120, "the end of one")
+    until(lambda: not all(twin.is_alive() for twin in twins), "the end of one")
     [ended], [left] = [[twin for twin in twins if twin.is_alive() == alive] for alive in (False, True)]
     assert ended.process.returncode == 2
     assert "NameInUseError" in ended.said()
@@ -109,7 +110,7 @@ def test_a_task_moves_to_its_copy_which_is_never_read(cluster: Cluster) -> None:
     sent = ticks(200, 5)
     cluster.log.send(cluster.source, sent)
     cluster.quiet()
-    until(lambda: all(copies_are_whole(cluster, worker) for worker in (a, b)), 20, "copies without lag")
+    until(lambda: all(copies_are_whole(cluster, worker) for worker in (a, b)), "copies without lag")
     assert (set(a.standbys()), set(b.standbys())) == (b.active(), a.active())
     [copied, *_] = b.standbys()
     assert b.get(f"/rows/counts/{copied}")["code"] == "NOT_ACTIVE"

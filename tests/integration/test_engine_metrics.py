@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.observability import metrics
 from tests.engine.cluster import Cluster, WorkerProcess
-from tests.engine.log import Log, until
+from tests.engine.log import Log
 from tests.engine.topologies import Tick
+from tests.waiting import until
 
 LATER_MS = 600_000
 # of copies, of what stands still, and of letters as the API knows them: their own tests look at them
@@ -54,7 +55,7 @@ def test_every_metric_of_tasks_tells_what_happened(kafka: str, tmp_path: Path, u
         first = cluster.start("a")
         cluster.ready(first)
         cluster.log.send(cluster.source, sent)
-        until(lambda: total(told(first)["orderflow_retry_records"], delay_ms="3000") == 1, 3, "the failed one waits")
+        until(lambda: total(told(first)["orderflow_retry_records"], delay_ms="3000") == 1, "the failed one waits", 3)
         shown = told(first)
         assert total(shown["orderflow_parked_records"]) == 1
         assert total(shown["orderflow_blocked_keys"], waits="retry") == 1

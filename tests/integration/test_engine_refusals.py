@@ -28,8 +28,9 @@ from app.streaming.names import repartition_topic
 from app.streaming.topology import Topology
 from tests.engine.cluster import Cluster
 from tests.engine.inside import Inside
-from tests.engine.log import Log, ticks, until
+from tests.engine.log import Log, ticks
 from tests.engine.topologies import acting, counting
+from tests.waiting import until
 
 PARTITIONS = 1
 DELAYS_MS = (100, 200)
@@ -75,7 +76,7 @@ def alter(log: Log, topic: str, name: str, value: str) -> None:
         (described,) = admin.describe_configs([resource]).values()
         return str(described.result(30)[name].value)
 
-    until(lambda: told() == value, 30, f"the broker has learnt that {name} of {topic} is {value}")
+    until(lambda: told() == value, f"the broker has learnt that {name} of {topic} is {value}")
 
 
 def test_a_new_group_that_acts_on_the_outside_must_be_told_its_start(
@@ -259,9 +260,9 @@ def test_a_worker_tells_of_members_of_another_kind_and_joins_when_they_are_gone(
     with Cluster(log, tmp_path, "counting", unique("others")) as cluster:
         other = Consumer({"bootstrap.servers": log.bootstrap, "group.id": cluster.topology.group})
         other.subscribe([cluster.source])
-        until(lambda: other.poll(0.1) is None and other.memberid(), 30, "the other is a member")
+        until(lambda: other.poll(0.1) is None and other.memberid(), "the other is a member")
         worker = cluster.start("a")
-        until(lambda: worker.told("membership.lost"), 60, "it tells")
+        until(lambda: worker.told("membership.lost"), "it tells")
         assert "InconsistentGroupProtocolError" in worker.told("membership.lost")[0]["why"]
         other.close()
         cluster.ready(worker)

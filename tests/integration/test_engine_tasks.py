@@ -14,8 +14,9 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from app.streaming.failures import OURS
 from app.streaming.names import dlq_topic, retry_topic
 from tests.engine.cluster import Cluster, WorkerProcess
-from tests.engine.log import Log, differences, ticks, until
+from tests.engine.log import Log, differences, ticks
 from tests.engine.topologies import Faults, Tick
+from tests.waiting import until
 
 
 class MakeCluster(Protocol):
@@ -80,8 +81,8 @@ def test_parked_records_survive_a_kill_and_the_loss_of_the_disk(make: MakeCluste
     first = started(cluster)
     sent = [Tick(key="key-1", number=1, fails=1), *[Tick(key="key-1", number=n) for n in range(2, 42)]]
     cluster.log.send(cluster.source, sent)
-    until(lambda: sum(task["parked"] for task in first.get("/tasks")["tasks"]) == 40, 10, "forty records parked")
-    until(lambda: not any(task["dirty"] for task in first.get("/tasks")["tasks"]), 10, "a checkpoint of them")
+    until(lambda: sum(task["parked"] for task in first.get("/tasks")["tasks"]) == 40, "forty records parked")
+    until(lambda: not any(task["dirty"] for task in first.get("/tasks")["tasks"]), "a checkpoint of them")
     first.kill()
     started(cluster, "b")
     cluster.quiet()
@@ -94,13 +95,13 @@ def test_a_timer_fires_after_the_reply_that_waited_in_the_backlog(make: MakeClus
     first = started(cluster)
     keys = [f"key-{n}" for n in range(20)]
     cluster.log.send(cluster.source, [Tick(key=key, number=1, timer_ms=1500) for key in keys])
-    until(lambda: len(outputs(cluster)) == len(keys), 60, "the first ticks are done")
+    until(lambda: len(outputs(cluster)) == len(keys), "the first ticks are done")
     due_at = time.monotonic() + 1.5
     first.kill()
     cluster.log.send(cluster.source, [Tick(key=key, number=2, takes_s=0.2) for key in keys])
-    until(lambda: time.monotonic() > due_at, 5, "the timers are due")
+    until(lambda: time.monotonic() > due_at, "the timers are due")
     started(cluster)
-    until(lambda: sum(value.startswith(b"timer") for value in outputs(cluster)) == len(keys), 60, "all timers fired")
+    until(lambda: sum(value.startswith(b"timer") for value in outputs(cluster)) == len(keys), "all timers fired")
     assert Counter(outputs(cluster))[b"timer:answered"] == len(keys)
 
 
@@ -129,9 +130,7 @@ def test_a_refusal_by_the_broker_sends_the_task_back_until_it_is_mended(make: Ma
     limit_output(cluster, topic, 2_000)
     sent = [*ticks(8, 3), *[Tick(key=f"key-{n}", number=4, output_size=5_000) for n in range(8)]]
     cluster.log.send(cluster.source, sent)
-    until(
-        lambda: "MSG_SIZE_TOO_LARGE" in str(worker.get("/tasks").get("unready")), 30, "an unready worker that says why"
-    )
+    until(lambda: "MSG_SIZE_TOO_LARGE" in str(worker.get("/tasks").get("unready")), "an unready worker that says why")
     assert worker.is_alive()
     limit_output(cluster, topic, 1_048_588)
     cluster.quiet()
@@ -155,9 +154,9 @@ def test_a_member_stays_while_its_task_restores_and_while_nothing_comes(make: Ma
     stranger.produce(cluster.topology.changelog("totals"), b"open", b"open", 2)
     stranger.flush(30)
     worker = cluster.start("a", session_timeout_s=1.0, max_poll_interval_s=1.5)
-    until(lambda: worker.active() == {0, 1, 3}, 30, "all tasks but the one whose changelog is undecided")
+    until(lambda: worker.active() == {0, 1, 3}, "all tasks but the one whose changelog is undecided")
     held_since = time.monotonic()
-    until(lambda: time.monotonic() > held_since + 3, 5, "twice the poll interval")
+    until(lambda: time.monotonic() > held_since + 3, "twice the poll interval")
     assert worker.active() == {0, 1, 3}
     stranger.abort_transaction(30)
     cluster.ready(worker)
@@ -175,7 +174,7 @@ def test_a_stop_commits_what_is_done_and_its_successor_repeats_nothing(make: Mak
     sent = [Tick(key=f"key-{n % 50}", number=1 + n // 50, takes_s=0.05) for n in range(500)]
     cluster.log.send(cluster.source, sent)
     calls = tmp_path / "shared" / "calls"
-    until(lambda: calls.exists() and len(calls.read_text().splitlines()) > 100, 20, "a hundred calls")
+    until(lambda: calls.exists() and len(calls.read_text().splitlines()) > 100, "a hundred calls")
     assert first.stop(limit_s=10) == 0
     made = len(calls.read_text().splitlines())
     started(cluster, "b")
@@ -191,7 +190,7 @@ def test_a_busy_key_does_not_hold_up_checkpoints(make: MakeCluster) -> None:
     started(cluster)
     sent = [Tick(key="key-1", number=n, takes_s=0.05) for n in range(1, 101)]
     cluster.log.send(cluster.source, [*sent, *ticks(3, 1)[2:]])
-    until(lambda: row_of(cluster, "key-2") == [1, 1, 0], 3, "another key of the backlog")
+    until(lambda: row_of(cluster, "key-2") == [1, 1, 0], "another key of the backlog", 3)
     cluster.quiet()
     assert row_of(cluster, "key-1") == [100, 100, 0]
     assert outputs(cluster).count(b"done:100") == 1

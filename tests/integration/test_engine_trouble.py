@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.streaming.watchdog import EXIT_CODE
 from tests.engine.cluster import Cluster, WorkerProcess
-from tests.engine.log import Log, ticks, until
+from tests.engine.log import Log, ticks
 from tests.engine.topologies import Count, Tick
+from tests.waiting import until
 
 ROWS = 3000
 
@@ -68,11 +69,11 @@ def test_a_restore_tells_how_far_it_is_and_one_that_stands_still_is_an_error(
     assert worker.stop() == 0
     with open_transaction(cluster, unique("other")):
         worker = cluster.start("a")
-        until(lambda: task_of(worker).get("restored") == ROWS, 20, "the committed rows restored")
+        until(lambda: task_of(worker).get("restored") == ROWS, "the committed rows restored")
         told = task_of(worker)
         assert (told["state"], told["remaining"]) == ("restoring", 1)
         assert f"{ROWS:,} records restored" in worker.get("/tasks")["unready"]
-        until(lambda: worker.told("task.failed"), 20, "a restore that stands still is an error")
+        until(lambda: worker.told("task.failed"), "a restore that stands still is an error")
         assert worker.told("task.restoring")[0]["restored"] == ROWS
         assert "RestoreStalledError" in worker.told("task.failed")[0]["why"]
         assert troubles(worker, "RestoreStalledError") > 0
@@ -92,7 +93,7 @@ def test_a_handler_that_does_not_return_is_told_and_its_record_is_handled_again(
     worker = cluster.start("a")
     cluster.ready(worker)
     cluster.log.send(cluster.source, [Tick(key="key-1", number=1, holds_s=4.0)])
-    until(lambda: worker.told("task.failed"), 20, "a handler that does not return is an error")
+    until(lambda: worker.told("task.failed"), "a handler that does not return is an error")
     assert "StuckHandlerError" in worker.told("task.failed")[0]["why"]
     assert "StuckHandlerError" in str(task_of_key(worker)["trouble"])
     assert "have not returned" in worker.get("/tasks")["unready"]
@@ -126,7 +127,7 @@ def test_a_lost_membership_is_told_and_so_is_that_it_is_back(make: MakeCluster) 
     cluster.ready(other)
     sleeper.resume()
     cluster.ready(sleeper, other)
-    until(lambda: sleeper.told("membership.regained"), 10, "the membership is back")
+    until(lambda: sleeper.told("membership.regained"), "the membership is back")
     assert "MembershipLostError" in sleeper.told("membership.lost")[0]["why"]
     assert troubles(sleeper, "MembershipLostError") == 1
     assert not other.told("membership.lost")

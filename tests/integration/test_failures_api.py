@@ -1,7 +1,6 @@
 """`/failures` says and does what `orderflow dlq` does, over HTTP."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,16 +21,16 @@ from app.streaming.failures import Behind
 from app.web import dead_letters
 from app.web.api import create_app
 from app.web.gateway import Gateway
-from tests.conftest import MakeTopics
 from tests.contract.commanding import problem
 from tests.contract.dead_letters import Post
 from tests.contract.person_keys import MemoryPersonKeys
 from tests.contract.serving import NOW, NoOwners
 from tests.schema.sample_events import ENVELOPE, PAYLOADS
+from tests.topics import MakeTopics
+from tests.waiting import PATIENCE_S, until
 
 CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
 CREATED: Event = msgspec.convert(ENVELOPE | PAYLOADS[OrderCreated], OrderCreated)
-LIMIT_S = 30.0
 
 
 @pytest.fixture
@@ -57,18 +56,11 @@ def api(post: Post, database: str) -> Iterator[httpx.Client]:
     thread.start()
     until(lambda: server.started)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    with office.open(), httpx.Client(base_url=url, trust_env=False, timeout=LIMIT_S) as client:
+    with office.open(), httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
         until(lambda: len(client.get("/failures").json()["groups"]) == 3)
         yield client
     server.should_exit = True
-    thread.join(LIMIT_S)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)
+    thread.join(PATIENCE_S)
 
 
 def letter_of(api: httpx.Client, key: str) -> dict[str, Any]:

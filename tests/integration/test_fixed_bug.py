@@ -17,12 +17,12 @@ from app.deadletters.runs import Order
 from app.serde.lock import committed_registry
 from app.streaming.names import dlq_topic
 from tests.engine.cluster import Cluster
-from tests.engine.log import Log, differences, until
+from tests.engine.log import Log, differences
 from tests.engine.topologies import Faults, Tick
+from tests.waiting import until
 
 KEYS, FOLLOWERS, PARKED = int(os.environ.get("BUGS", "20")), 6, 4
 LETTERS = KEYS * (1 + FOLLOWERS - PARKED)
-LIMIT_S = 60.0
 
 
 def test_after_a_redrive_all_rows_equal_the_fold_as_if_nothing_had_failed(
@@ -37,7 +37,7 @@ def test_after_a_redrive_all_rows_equal_the_fold_as_if_nothing_had_failed(
         group, buggy = cluster.topology.group, cluster.start("a")
         cluster.ready(buggy)
         cluster.log.send(cluster.source, ticks)
-        until(lambda: len(cluster.log.records(dlq_topic(group))) == LETTERS, LIMIT_S, f"{LETTERS} letters")
+        until(lambda: len(cluster.log.records(dlq_topic(group))) == LETTERS, f"{LETTERS} letters")
         buggy.kill()
         Faults(tmp_path / "shared").fixed.touch()
         worker = cluster.start("a")

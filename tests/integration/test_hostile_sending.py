@@ -8,17 +8,17 @@ from app.cli.producing.hostile import LARGEST_EVERY, LARGEST_VALUE_BYTES, Hostil
 from app.cli.producing.sending import send
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
-from tests.conftest import MakeTopics
+from tests.topics import MakeTopics
+from tests.waiting import PATIENCE_S
 
 PARTITIONS = 4
-POLL_LIMIT = 30.0
 
 
 def all_of(kafka: str, topic: str, count: int) -> Iterator[Message]:
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": topic, "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
     for _ in range(count):
-        message = consumer.poll(POLL_LIMIT)
+        message = consumer.poll(PATIENCE_S)
         assert message is not None
         assert message.error() is None
         yield message

@@ -13,8 +13,9 @@ import pytest
 from app.eventstore import outbox_parts
 from app.eventstore.outbox_parts import RANGE, OutboxParts
 from app.eventstore.postgres import PostgresEventStore
-from tests.chaos.relays import CODEC, appending, until
+from tests.chaos.relays import CODEC, appending
 from tests.contract.order_streams import history
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -140,7 +141,7 @@ async def test_an_append_that_is_slow_ends_in_the_partition_where_it_began(outbo
 
 async def more(appended: list[str]) -> None:
     enough = len(appended) + 20
-    await until(lambda: len(appended) > enough)
+    await eventually(lambda: len(appended) > enough)
 
 
 async def test_partitions_begin_while_orders_are_appended_and_no_row_is_out_of_place(outbox: Outbox) -> None:

@@ -10,11 +10,11 @@ from confluent_kafka import Message, Producer
 
 from app.web.owners import GroupDirectory, Owner, Owners, loopback_only
 from app.web.views import partition_of
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
 PARTITIONS = 4
-LIMIT_SECONDS = 60.0
 ONE, TWO = Owner("views-1", "http://127.0.0.1:8101"), Owner("views-2", "http://127.0.0.1:8102")
 
 
@@ -38,7 +38,7 @@ async def member(kafka: str, group: str, topic: str, client_id: str) -> AsyncIte
 
 async def eventually(directory: GroupDirectory, holds: Callable[[dict[int, Owner]], bool]) -> dict[int, Owner]:
     known: Owners | None = None
-    async with asyncio.timeout(LIMIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_S):
         while known is None or not holds(dict(known.by_partition)):
             known = await directory.owners(not_those=known)
             await asyncio.sleep(0.05)
@@ -100,5 +100,5 @@ def test_keys_are_where_librdkafka_puts_them(
     keys = [*(f"order-{number}" for number in range(200)), "white heart", "naïve ☕", "17850", "2011-10-06"]
     for key in keys:
         producer.produce(topic, b"", key, on_delivery=note)
-    assert producer.flush(LIMIT_SECONDS) == 0
+    assert producer.flush(PATIENCE_S) == 0
     assert placed == {key: partition_of(key, PARTITIONS) for key in keys}

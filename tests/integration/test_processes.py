@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 
 from app.embedded import processes
 from app.errors import SetupError
+from tests.waiting import PATIENCE_S, until
 
-LIMIT = 20.0
 SLEEP = ["/bin/sleep", "600"]
 # the shell takes no notice of SIGTERM, and says when it has come so far
 STUBBORN = ["/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"]
@@ -39,13 +38,6 @@ signal.pause()
 """
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.01)
-
-
 def runs(pid: int, program: str) -> bool:
     try:
         return Path(f"/proc/{pid}/exe").readlink().name.startswith(program)
@@ -66,7 +58,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for process in started:
-        processes.end(process, signal.SIGKILL, LIMIT)
+        processes.end(process, signal.SIGKILL, PATIENCE_S)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -74,11 +66,11 @@ def test_a_child_ends_with_its_parent(tmp_path: Path, number: signal.Signals) ->
     parent = subprocess.Popen([sys.executable, "-c", PARENT, tmp_path], stdout=subprocess.PIPE, cwd=Path.cwd())
     assert parent.stdout
     child = int(parent.stdout.readline())
-    wait_for(lambda: runs(child, "sleep"))
+    until(lambda: runs(child, "sleep"))
     parent.send_signal(number)
-    parent.wait(LIMIT)
+    parent.wait(PATIENCE_S)
     parent.stdout.close()
-    wait_for(lambda: not runs(child, "sleep"))
+    until(lambda: not runs(child, "sleep"))
 
 
 def test_a_process_of_the_tests_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
@@ -86,18 +78,18 @@ def test_a_process_of_the_tests_ends_with_the_one_that_started_it(tmp_path: Path
     parent = subprocess.Popen([sys.executable, "-c", FORKING, tmp_path], stdout=subprocess.PIPE, cwd=Path.cwd())
     assert parent.stdout
     child = int(parent.stdout.readline())
-    wait_for(lambda: os.getsid(child) == child)
+    until(lambda: os.getsid(child) == child)
     parent.kill()
-    parent.wait(LIMIT)
+    parent.wait(PATIENCE_S)
     parent.stdout.close()
-    wait_for(lambda: not runs(child, "python"))
+    until(lambda: not runs(child, "python"))
 
 
 def test_a_child_outlives_the_thread_that_asked_for_it(start: Start) -> None:
     with ThreadPoolExecutor(1) as asking:
         child = asking.submit(start, SLEEP).result()
-    wait_for(lambda: runs(child.pid, "sleep"))
-    assert start(["/bin/true"]).wait(LIMIT) == 0
+    until(lambda: runs(child.pid, "sleep"))
+    assert start(["/bin/true"]).wait(PATIENCE_S) == 0
     assert runs(child.pid, "sleep")
 
 
@@ -107,7 +99,7 @@ def test_a_child_is_out_of_reach_of_the_terminal(start: Start) -> None:
 
 def test_a_stubborn_child_is_killed(start: Start, tmp_path: Path) -> None:
     child = start(STUBBORN)
-    wait_for(lambda: "deaf" in processes.tail(tmp_path / "log"))
+    until(lambda: "deaf" in processes.tail(tmp_path / "log"))
     processes.end(child, signal.SIGTERM, 0.2)
     assert child.returncode == -signal.SIGKILL
 
@@ -115,7 +107,7 @@ def test_a_stubborn_child_is_killed(start: Start, tmp_path: Path) -> None:
 def test_a_child_that_ends_while_starting_is_told_with_its_log(start: Start, tmp_path: Path) -> None:
     child = start(["/bin/sh", "-c", "echo the disk is full; exit 3"])
     with pytest.raises(SetupError, match=r"(?s)code 3 while starting.*the disk is full"):
-        processes.wait_until_ready(child, lambda: "no", tmp_path / "log", LIMIT)
+        processes.wait_until_ready(child, lambda: "no", tmp_path / "log", PATIENCE_S)
 
 
 def test_a_child_that_never_serves_is_told_with_the_reason(start: Start, tmp_path: Path) -> None:
@@ -125,14 +117,14 @@ def test_a_child_that_never_serves_is_told_with_the_reason(start: Start, tmp_pat
 
 def test_what_an_earlier_run_left_is_waited_for_then_killed(start: Start, tmp_path: Path) -> None:
     left = start(SLEEP)
-    wait_for(lambda: runs(left.pid, "sleep"))
+    until(lambda: runs(left.pid, "sleep"))
     processes.reap("sleep", tmp_path, limit=0.2)
-    assert left.wait(LIMIT) == -signal.SIGKILL
+    assert left.wait(PATIENCE_S) == -signal.SIGKILL
 
 
 def test_processes_of_others_are_left_alone(start: Start, tmp_path: Path) -> None:
     other = start(SLEEP)
-    wait_for(lambda: runs(other.pid, "sleep"))
+    until(lambda: runs(other.pid, "sleep"))
     processes.reap("sleep", tmp_path / "elsewhere", limit=0.2)
     processes.reap("java", tmp_path, limit=0.2)
     assert other.poll() is None
@@ -140,6 +132,6 @@ def test_processes_of_others_are_left_alone(start: Start, tmp_path: Path) -> Non
 
 def test_a_log_is_kept_within_bounds(start: Start, tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"x" * (processes.LOG_LIMIT + 1))
-    start(["/bin/echo", "new"]).wait(LIMIT)
+    start(["/bin/echo", "new"]).wait(PATIENCE_S)
     assert (tmp_path / "log").read_text() == "new\n"
     assert (tmp_path / "log.1").stat().st_size == processes.LOG_LIMIT + 1

@@ -24,8 +24,9 @@ from app.serde.registry_http import HttpRegistry
 from app.serde.topics import ORDERS_EVENTS, subject_of
 from app.streaming.kafka import topics
 from app.streaming.names import dlq_topic, group_id
-from tests.engine.log import Log, until
+from tests.engine.log import Log
 from tests.schema.sample_events import ORDER_CREATED
+from tests.waiting import PATIENCE_S, until
 from topologies import order_views
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,6 @@ NEWER = msgspec.structs.replace(
     schema=NEWEST.schema | {"fields": [*NEWEST.schema["fields"], FIELD]},
 )
 GROUP = group_id(order_views.NAME)
-LIMIT_S = 60.0
 
 
 class Worker:
@@ -85,7 +85,7 @@ class Worker:
         registry = type(COMMITTED)([*COMMITTED.schemas(), NEWER]) if newer else COMMITTED
         value = event_codec(registry, ORDERS_EVENTS).encode(event)
         self.log.producer.produce(ORDERS_EVENTS, value, event.order_id.encode(), partition)
-        assert self.log.producer.flush(LIMIT_S) == 0
+        assert self.log.producer.flush(PATIENCE_S) == 0
 
     def rows(self) -> set[int]:
         """The numbers of the orders that have a row."""
@@ -122,11 +122,11 @@ def test_only_the_task_that_met_an_unknown_id_waits_and_it_goes_on_by_itself(wor
     worker.send(3, 0)
     worker.registry.stop()
     worker.run()
-    until(lambda: worker.states() == ["paused", "open"], LIMIT_S, "the task waits")
+    until(lambda: worker.states() == ["paused", "open"], "the task waits")
     worker.send(4, 1)
-    until(lambda: worker.rows() == {1, 4}, LIMIT_S, "the other task goes on")
+    until(lambda: worker.rows() == {1, 4}, "the other task goes on")
     assert worker.states() == ["paused", "open"]
     worker.registry.start()
-    until(lambda: worker.rows() == {1, 2, 3, 4}, LIMIT_S, "all are handled")
+    until(lambda: worker.rows() == {1, 2, 3, 4}, "all are handled")
     assert worker.states() == ["open", "open"]
     assert worker.failed() == 0

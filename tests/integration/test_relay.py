@@ -23,11 +23,12 @@ from app.eventstore.sending import AVAILABLE
 from app.librdkafka import VARIABLE
 from app.observability.metrics import exposition
 from app.serde.cloudevents import headers
-from tests.chaos.relays import CODEC, until
-from tests.conftest import MakeTopics
+from tests.chaos.relays import CODEC
 from tests.contract.order_streams import added, created, envelope, history
 from tests.integration.published_topic import PublishedTopic
-from tests.integration.relaying import LIMIT_S, insert_row, publish_to, running
+from tests.integration.relaying import insert_row, publish_to, running
+from tests.topics import MakeTopics
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -112,11 +113,11 @@ async def test_the_relay_goes_on_from_one_partition_of_the_outbox_to_the_next(
     with running(relay):
         await append(store, history(order_id, 1, 5))
         await published(kafka, topic, 5)
-        await until(lambda: _copied(database) == 5)
+        await eventually(lambda: _copied(database) == 5)
         await asyncio.to_thread(parts.tend, threading.Event())
         await append(store, history(order_id, 6, 8))
         assert [event.version for event in await published(kafka, topic, 8)] == list(range(1, 9))
-        await until(lambda: _copied(database) == 8)
+        await eventually(lambda: _copied(database) == 8)
         assert await asyncio.to_thread(parts.tend, threading.Event()) != []
         await append(store, history(order_id, 9, 9))
         assert [event.version for event in await published(kafka, topic, 9)] == list(range(1, 10))
@@ -129,8 +130,8 @@ async def test_the_copy_of_the_position_serves_when_the_offsets_of_the_group_are
     await append(store, history(order_id, 1, 5))
     with running(relay):
         await published(kafka, topic, 5)
-        await until(lambda: _copied(database) == 5)
-    admin.delete_consumer_groups([group])[group].result(LIMIT_S)
+        await eventually(lambda: _copied(database) == 5)
+    admin.delete_consumer_groups([group])[group].result(PATIENCE_S)
     await append(store, history(order_id, 6, 6))
     with running(Relay(database, lambda shard: Publisher(kafka, group, topic, shard))):
         assert [event.version for event in await published(kafka, topic, 6)] == [1, 2, 3, 4, 5, 6]
@@ -143,9 +144,9 @@ async def test_the_committed_offsets_count_what_was_published(
         await append(store, [created(str(uuid4()))])
     with running(relay):
         await published(kafka, topic, 20)
-        await until(lambda: _copied(database) == 20)
+        await eventually(lambda: _copied(database) == 20)
     asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, shard) for shard in range(2)])
-    offsets = admin.list_consumer_group_offsets([asked])[group].result(LIMIT_S).topic_partitions
+    offsets = admin.list_consumer_group_offsets([asked])[group].result(PATIENCE_S).topic_partitions
     assert sum(offset.offset for offset in offsets) == 20
 
 
@@ -156,7 +157,7 @@ async def test_an_append_is_waited_for_behind_a_transaction_that_began_before_it
     with running(relay), psycopg.connect(database) as earlier:
         _insert(earlier, slow)
         await append(store, [created(str(quick))])
-        await until(lambda: _waiting(database) == 1)
+        await eventually(lambda: _waiting(database) == 1)
         assert await published(kafka, topic, 0) == []
         earlier.commit()
         events = await published(kafka, topic, 2)
@@ -171,13 +172,13 @@ async def test_who_holds_back_the_relay_is_named_until_that_has_ended(
         other.execute("create temporary table written (number int)")
         await append(store, [created(str(uuid4()))])
         named = f"process {other.info.backend_pid} "
-        await until(lambda: any(named in trouble for trouble in relay.troubles()))
+        await eventually(lambda: any(named in trouble for trouble in relay.troubles()))
         backlog.measure(database)
         assert f'orderflow_relay_watermark_age_seconds{{pid="{other.info.backend_pid}"}}' in exposition().decode()
         assert await published(kafka, topic, 0) == []
         other.rollback()
         assert len(await published(kafka, topic, 1)) == 1
-        await until(lambda: relay.troubles() == [])
+        await eventually(lambda: relay.troubles() == [])
 
 
 async def test_what_was_rolled_back_is_never_published(
@@ -197,14 +198,14 @@ async def test_a_backlog_is_measured_and_goes_away(
         await append(store, [created(str(uuid4()))])
     assert _waiting(database) == 20
     with running(relay):
-        await until(lambda: _waiting(database) == 0)
+        await eventually(lambda: _waiting(database) == 0)
     assert len(await published(kafka, topic, 20)) == 20
 
 
 async def test_a_relay_says_what_keeps_it_from_publishing(database: str, group: str, topic: str) -> None:
     relay = Relay(database, lambda shard: Publisher("127.0.0.1:1", group, topic, shard))
     with running(relay):
-        await until(lambda: any("KafkaError" in trouble for trouble in relay.troubles()))
+        await eventually(lambda: any("KafkaError" in trouble for trouble in relay.troubles()))
 
 
 def test_a_position_that_the_database_has_not_come_to_is_refused(

@@ -11,8 +11,9 @@ from psycopg import sql
 from app.embedded.postgres import PostgresServer
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
-from tests.conftest import MakeTopics
-from tests.integration.relaying import running, until
+from tests.integration.relaying import running
+from tests.topics import MakeTopics
+from tests.waiting import until
 
 ASKED = 5
 SHARDS = 2

@@ -8,7 +8,7 @@ import psycopg
 
 from app.eventstore.outbox import NOTIFY
 from app.eventstore.shard import wait_for_append
-from tests.integration.relaying import until
+from tests.waiting import until
 
 LONG_S, SOON_S = 60.0, 20.0
 

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 
 from app.eventstore.session import Session
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 5.0
 CONNECTED = """select pid, datname, application_name, state, wait_event, query from pg_stat_activity
                where backend_type = 'client backend' and pid <> pg_backend_pid()"""
 
@@ -26,20 +26,20 @@ async def test_a_connect_that_is_given_up_at_any_moment_holds_no_connection(post
     async with await psycopg.AsyncConnection[Backend].connect(postgres, autocommit=True) as administrator:
         before = await connected(administrator)
         for after_us in range(0, 10_000, 500):
-            session = Session(database, "given-up", LIMIT_S)
+            session = Session(database, "given-up", PATIENCE_S)
             asking = asyncio.create_task(session.run("select 1"))
             await asyncio.wait({asking}, timeout=after_us / 1e6)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             await session.close()
-        until = time.monotonic() + LIMIT_S
+        until = time.monotonic() + PATIENCE_S
         while left := [row for pid, row in (await connected(administrator)).items() if pid not in before]:
             assert time.monotonic() < until, left
             await asyncio.sleep(0.01)
 
 
 async def test_a_connect_that_is_given_up_serves_the_next_statement(database: str) -> None:
-    session = Session(database, "given-up", LIMIT_S)
+    session = Session(database, "given-up", PATIENCE_S)
     asking = asyncio.create_task(session.run("select 1"))
     await asyncio.sleep(0)
     asking.cancel()

@@ -4,7 +4,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from app.embedded.files import cache_directory
 from app.embedded.server import Server
 from app.embedded.stack import Stack
 from app.errors import SetupError
+from tests.waiting import PATIENCE_S, until
 
-LIMIT = 60.0
 PARENT = """
 import sys, time
 from pathlib import Path
@@ -51,25 +50,18 @@ def working_in(directory: Path) -> list[str]:
     return sorted(set(found))
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
-
-
 def kill(server: Server) -> None:
     assert server.process
     server.process.kill()
-    wait_for(lambda: not server.alive())
+    until(lambda: not server.alive())
 
 
 def commit_record(bootstrap: str, topic: str, value: bytes) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": topic, "linger.ms": 0})
-    producer.init_transactions(LIMIT)
+    producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
     producer.produce(topic, value)
-    producer.commit_transaction(LIMIT)
+    producer.commit_transaction(PATIENCE_S)
 
 
 def committed_records(bootstrap: str, topic: str) -> list[bytes | None]:
@@ -83,7 +75,7 @@ def committed_records(bootstrap: str, topic: str) -> list[bytes | None]:
     )
     consumer.assign([TopicPartition(topic, 0, 0)])
     values = []
-    while (message := consumer.poll(LIMIT)) is not None and message.error() is None:
+    while (message := consumer.poll(PATIENCE_S)) is not None and message.error() is None:
         values.append(message.value())
     consumer.close()
     return values
@@ -91,7 +83,7 @@ def committed_records(bootstrap: str, topic: str) -> list[bytes | None]:
 
 def make_topic(bootstrap: str, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(LIMIT)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(PATIENCE_S)
 
 
 def execute(dsn: str, statement: str) -> list[tuple[object, ...]]:
@@ -169,10 +161,10 @@ def test_topics_are_declared_and_keep_all_they_hold(stack: Stack, unique: Callab
     make_topic(stack.kafka.bootstrap, topic)
     admin = AdminClient({"bootstrap.servers": stack.kafka.bootstrap})
     resource = ConfigResource(ResourceType.TOPIC, topic)
-    settings = admin.describe_configs([resource])[resource].result(LIMIT)
+    settings = admin.describe_configs([resource])[resource].result(PATIENCE_S)
     assert settings["retention.ms"].value == "-1"
     assert settings["max.message.bytes"].value == "1048588"
-    assert unique("undeclared") not in admin.list_topics(unique("undeclared"), LIMIT).topics
+    assert unique("undeclared") not in admin.list_topics(unique("undeclared"), PATIENCE_S).topics
 
 
 def test_a_killed_parent_leaves_no_process_and_a_later_start_goes_on_where_it_was(session_directory: Path) -> None:
@@ -185,16 +177,16 @@ def test_a_killed_parent_leaves_no_process_and_a_later_start_goes_on_where_it_wa
     execute(dsn, "create table kept (n int)")
     assert working_in(directory) == ["java", "postgres"]
     parent.kill()
-    parent.wait(LIMIT)
+    parent.wait(PATIENCE_S)
     parent.stdout.close()
-    wait_for(lambda: working_in(directory) == [])
+    until(lambda: working_in(directory) == [])
 
     later = Stack(directory)
     later.start()
     try:
         assert (later.kafka.bootstrap, later.postgres.dsn) == (bootstrap, dsn)
         # the end of a transaction is written after its answer: it may be the later broker that does
-        wait_for(lambda: committed_records(bootstrap, "kept") == [b"record"])
+        until(lambda: committed_records(bootstrap, "kept") == [b"record"])
         assert execute(dsn, "select count(*) from kept") == [(0,)]
     finally:
         later.stop()

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from app.cli.status import cli
 from tests.engine.cluster import PARTITIONS, Cluster, WorkerProcess
-from tests.engine.log import Log, until
+from tests.engine.log import Log
 from tests.engine.topologies import Tick
+from tests.waiting import until
 
 
 def asked(worker: WorkerProcess) -> tuple[int, list[dict[str, Any]]]:
@@ -33,7 +34,7 @@ def test_every_task_is_told_with_what_waits_in_it(kafka: str, tmp_path: Path, un
             (number, "active", "open") for number in range(PARTITIONS)
         ]
         cluster.log.send(cluster.source, [Tick(key="key-1", number=1, permanent=True), Tick(key="key-1", number=2)])
-        until(lambda: count(worker, "parked_behind_dead") == 1, 20, "a record is parked")
+        until(lambda: count(worker, "parked_behind_dead") == 1, "a record is parked")
         assert count(worker, "dead") == 1
         assert asked(worker)[0] == 1
         shown = CliRunner().invoke(cli, [f"http://127.0.0.1:{worker.order.port}"]).stdout.splitlines()

@@ -20,11 +20,10 @@ from app.serde.lock import committed_registry
 from app.serde.topics import PAYMENTS_EVENTS
 from app.streaming.kafka import topics
 from tests.contract.simulated import SimulatedParty, running
-from tests.engine.log import Log, until
+from tests.engine.log import Log
 from tests.topology.system import emitted
 from tests.unit.order_events import ORDER_ID, event
-
-LIMIT_S = 60.0
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def settings(tmp_path: Path, party: SimulatedParty) -> Iterator[Settings]:
         server.start()
         # a call has no limit that a stop could use up: it is made, however late
         settings = Settings(
-            kafka=server.bootstrap, provider=party.url, partitions=1, session_timeout=3.0, gateway_timeout=LIMIT_S
+            kafka=server.bootstrap, provider=party.url, partitions=1, session_timeout=3.0, gateway_timeout=PATIENCE_S
         )
         topics.apply(settings.kafka, declared(settings), settings.partitions, settings.replication)
         yield settings
@@ -72,7 +71,7 @@ class Workers:
 
     def end(self) -> None:
         for process in self._started:
-            processes.end(process, signal.SIGKILL, LIMIT_S)
+            processes.end(process, signal.SIGKILL, PATIENCE_S)
 
 
 @pytest.fixture
@@ -94,22 +93,22 @@ def test_a_call_that_comes_after_the_cancel_charges_nothing(
     def publish(*events: OrderCreated | OrderCancelled) -> None:
         for output in map(emitted, events):
             log.producer.produce(output.topic, output.value, output.key, headers=list(output.headers))
-        assert log.producer.flush(LIMIT_S) == 0
+        assert log.producer.flush(PATIENCE_S) == 0
 
     def told() -> list[str]:
         return [type(codec.decode(message.value())).__name__ for message in log.records(PAYMENTS_EVENTS, 1)]
 
     publish(event(OrderCreated, 1))
     stopped = workers.start("stopped", "tests.integration.stopping_worker", ORDER_ID)
-    until(lambda: is_stopped(stopped), LIMIT_S, "the worker is about to charge the order")
+    until(lambda: is_stopped(stopped), "the worker is about to charge the order")
     assert party.entries() == []
     publish(event(OrderCancelled, 2))
     workers.start("second", "app.cli", "worker", "payments")
-    until(lambda: told() == ["PaymentCompleted", "PaymentRefunded"], LIMIT_S, "the second one charges and refunds")
+    until(lambda: told() == ["PaymentCompleted", "PaymentRefunded"], "the second one charges and refunds")
 
     stopped.send_signal(signal.SIGCONT)
-    until(lambda: "answered" in workers.said("stopped"), LIMIT_S, "the first one makes its call")
+    until(lambda: "answered" in workers.said("stopped"), "the first one makes its call")
     assert "answered Voided" in workers.said("stopped")
-    until(lambda: "task.dropped" in workers.said("stopped"), LIMIT_S, "the first one has lost its task")
+    until(lambda: "task.dropped" in workers.said("stopped"), "the first one has lost its task")
     assert [entry["state"] for entry in party.entries(ORDER_ID)] == ["refunded"]
     assert told() == ["PaymentCompleted", "PaymentRefunded"]

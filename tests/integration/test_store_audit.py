@@ -25,15 +25,15 @@ from app.serde.cloudevents import headers
 from app.serde.topics import ORDERS_EVENTS
 from app.verify import run as verify
 from app.verify.kafka import KafkaReader
-from tests.chaos.relays import CODEC, appending, until
+from tests.chaos.relays import CODEC, appending
 from tests.integration.relaying import running
 from tests.integration.verify_system import SmallSystem
 from tests.integration.verify_two_orders import KEPT, UNDONE, encoded, envelope, stored_events
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
 GROUP = "orderflow-relay"
-LIMIT_S = 30.0
 
 
 class Sent(NamedTuple):
@@ -105,7 +105,7 @@ def plant(system: SmallSystem, records: Sequence[Sent]) -> None:
     ends = [TopicPartition(*place, end) for place, end in reader.ends([ORDERS_EVENTS]).items()]
     admin = AdminClient({"bootstrap.servers": system.settings.kafka})
     for deleted in admin.delete_records(ends).values():
-        deleted.result(LIMIT_S)
+        deleted.result(PATIENCE_S)
     system.produce((ORDERS_EVENTS, *record) for record in records)
     system.wait_for_markers()
 
@@ -214,11 +214,11 @@ async def test_orders_are_repaired_while_events_are_appended_to_them(system: Sma
     await asyncio.to_thread(plant, system, [])
     with relaying(kafka, database, "orderflow-relay-of-many"):
         async with PostgresEventStore(database, CODEC) as events, appending(events, orders=8) as appended:
-            await until(lambda: len(appended) > 200)
+            await eventually(lambda: len(appended) > 200)
             await asyncio.to_thread(plant, system, [])
             mended = await asyncio.to_thread(audit(kafka, database).repair)
-            await until(lambda: len(appended) > 400)
-        await until(lambda: audit(kafka, database).look().unpublished == 0)
+            await eventually(lambda: len(appended) > 400)
+        await eventually(lambda: audit(kafka, database).look().unpublished == 0)
     report: Report = await asyncio.to_thread(audit(kafka, database).look)
     assert mended.republished > 0
     assert (report.found, report.events) == ({}, len(appended))

@@ -19,11 +19,12 @@ from app.eventstore.postgres import PostgresEventStore
 from app.serde.cloudevents import headers
 from app.serde.topics import ORDERS_EVENTS, full_name
 from app.verify.changelogs import topic_of as changelog_of
-from tests.chaos.relays import CODEC, appending, until
+from tests.chaos.relays import CODEC, appending
 from tests.contract.order_streams import ITEM, history
 from tests.integration.test_store_audit import audit_of, relaying, verified
 from tests.integration.verify_system import SmallSystem
 from tests.integration.verify_two_orders import KEPT, UNDONE, answers, encoded, envelope, stored_events, stored_rows
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -163,14 +164,14 @@ async def test_a_snapshot_of_what_was_skipped_is_not_read_though_it_is_written_l
 async def test_appends_of_the_moment_come_behind_what_is_published_again(database: str) -> None:
     skips = Skips(database, CODEC)
     async with PostgresEventStore(database, CODEC) as postgres, appending(postgres, orders=6) as added:
-        await until(lambda: len(added) > 60)
+        await eventually(lambda: len(added) > 60)
         orders = [str(order_id) for (order_id,) in rows(database, "select distinct order_id from events")]
         again = {
             order_id: (await asyncio.to_thread(skips.skip, order_id, 2, VOIDED, **BY_ADA)).republished
             for order_id in orders
         }
         count = len(added)
-        await until(lambda: len(added) > count + 60)
+        await eventually(lambda: len(added) > count + 60)
     for order_id, republished in again.items():
         newest = len(await read(database, order_id))
         assert published(database, order_id) == [*range(1, republished + 2), *range(2, newest + 1)]

@@ -6,7 +6,6 @@ have read everything and serve what they are told to.
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -44,8 +43,9 @@ from tests.integration.verify_two_orders import (
     stored_events,
     stored_rows,
 )
+from tests.waiting import PATIENCE_S, until
 
-PARTITIONS, LIMIT = 2, 30.0
+PARTITIONS = 2
 OWN_TOPICS = ("orderflow-payments-retry-2000", "orderflow-order-views-sales-repartition")
 LETTERS = [f"{group_of(topology)}-dlq" for topology in SOURCES]
 CHANGELOGS = [changelog_of(table) for table in TABLES]
@@ -64,27 +64,25 @@ class SmallSystem:
         self._producer.begin_transaction()
         for topic, key, value, others in records:
             self._producer.produce(topic, value, key, headers=others)
-        self._producer.commit_transaction(LIMIT)
+        self._producer.commit_transaction(PATIENCE_S)
 
     @contextmanager
     def open_transaction(self, topic: str) -> Iterator[None]:
         """A record in a transaction that is aborted at the end."""
         self._producer.begin_transaction()
         self._producer.produce(topic, b"", KEPT)
-        self._producer.flush(LIMIT)
+        self._producer.flush(PATIENCE_S)
         yield
-        self._producer.abort_transaction(LIMIT)
+        self._producer.abort_transaction(PATIENCE_S)
 
     def publish(self, *events: e.Event) -> None:
         self.produce((topic_of(type(event)), event.order_id, encoded(event), headers(event)) for event in events)
 
     def wait_for_markers(self) -> None:
         """A transaction's markers are written after its end was answered."""
-        reader, until = KafkaReader(self.settings.kafka), time.monotonic() + LIMIT
+        reader = KafkaReader(self.settings.kafka)
         topics = list(reader.topics())
-        while reader.ends(topics) != reader.ends(topics, committed=False):
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        until(lambda: reader.ends(topics) == reader.ends(topics, committed=False), "every transaction has its marker")
 
     def read_everything(self) -> None:
         """Every group commits the ends of all that it reads."""
@@ -127,7 +125,7 @@ async def small_system(kafka: str, database: str, data: Path) -> AsyncIterator[S
         _create_topics(kafka)
         keyed = {"partitioner": "murmur2_random"}  # as every producer of the system
         producer = Producer({**_client(kafka), **keyed, "transactional.id": "small-system", "linger.ms": 0})
-        await asyncio.to_thread(producer.init_transactions, LIMIT)
+        await asyncio.to_thread(producer.init_transactions, PATIENCE_S)
         system = SmallSystem(settings, rows, producer)
         task |= system.task
         system.task = task
@@ -168,7 +166,7 @@ def _create_topics(kafka: str) -> None:
     names = [*{topic for read in SOURCES.values() for topic in read}, *OWN_TOPICS, *LETTERS, *CHANGELOGS]
     admin = AdminClient(_client(kafka))
     for done in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names]).values():
-        done.result(LIMIT)
+        done.result(PATIENCE_S)
 
 
 def _member(kafka: str, topology: str, url: str) -> Consumer:

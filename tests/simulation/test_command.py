@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 from tests.simulation.plan import Plan, load, plan_of
+from tests.waiting import PATIENCE_S
 
-LIMIT_S = 240
 ORDERS, TRIES = 100, 60
 
 
 def simulate(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.simulation", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, env=dict(os.environ))
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=dict(os.environ))
 
 
 def test_seeds_that_are_clean_are_told_and_the_command_succeeds() -> None:

@@ -9,11 +9,10 @@ from app.serde.errors import RegistryUnavailableError, UnknownSchemaError
 from app.serde.lock import CommittedRegistry, committed_registry
 from app.serde.registry import RegisteredSchema
 from app.serde.registry_asked import LACKS_S, LAST_PAUSE_S, AskedRegistry
-from tests.engine.log import until
+from tests.waiting import PATIENCE_S, until
 
 FIRST, SECOND, *_ = committed_registry().schemas()
 NOWHERE = 4711
-LIMIT_S = 10.0
 
 
 class Server:
@@ -29,7 +28,7 @@ class Server:
 
     def fetch(self, schema_id: int) -> RegisteredSchema:
         self.questions.append(schema_id)
-        assert self.free.wait(LIMIT_S)
+        assert self.free.wait(PATIENCE_S)
         if self.down:
             raise RegistryUnavailableError("down")
         if schema_id != SECOND.id:
@@ -38,11 +37,11 @@ class Server:
 
     def answered(self, schema_id: int) -> None:
         """Returns when the latest question about it has its answer."""
-        assert isinstance(self.registry._asked[schema_id].answer.exception(LIMIT_S), RegistryUnavailableError)
+        assert isinstance(self.registry._asked[schema_id].answer.exception(PATIENCE_S), RegistryUnavailableError)
 
     def told(self, schema_id: int) -> RegisteredSchema:
         """Its answer, once it has one."""
-        until(lambda: not self._is_silent(schema_id), LIMIT_S, f"the registry tells of {schema_id}")
+        until(lambda: not self._is_silent(schema_id), f"the registry tells of {schema_id}")
         return self.registry.schema(schema_id)
 
     def _is_silent(self, schema_id: int) -> bool:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.eventstore.call_thread import CallThread, PublisherHangsError
-
-LIMIT_S = 30.0
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def test_calls_are_done_one_after_another(thread: CallThread) -> None:
     done: list[int] = []
     for number in range(3):
         thread.begin(lambda number=number: done.append(number))  # type: ignore[misc]
-        thread.wait(LIMIT_S)
+        thread.wait(PATIENCE_S)
     assert done == [0, 1, 2]
 
 
@@ -31,16 +30,16 @@ def test_what_a_call_raises_is_raised_where_it_is_waited_for_and_the_next_call_i
 
     thread.begin(refuse)
     with pytest.raises(ValueError, match="refused"):
-        thread.wait(LIMIT_S)
+        thread.wait(PATIENCE_S)
     thread.begin(lambda: None)
-    thread.wait(LIMIT_S)
+    thread.wait(PATIENCE_S)
 
 
 def test_a_call_that_hangs_is_given_up(thread: CallThread) -> None:
     released = threading.Event()
 
     def hang() -> None:
-        released.wait(LIMIT_S)
+        released.wait(PATIENCE_S)
 
     thread.begin(hang)
     with pytest.raises(PublisherHangsError, match="did not answer"):

@@ -21,10 +21,9 @@ from app.embedded import processes
 from app.embedded.server import Server
 from app.embedded.stack import Stack
 from app.errors import SetupError
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
-
-LIMIT = 20.0
 
 
 class Sleeping(Server):
@@ -75,12 +74,12 @@ async def test_a_server_that_takes_long_to_come_back_holds_up_no_other(tmp_path:
             assert server.process
             server.process.kill()
             server.process.wait()
-        await asyncio.wait_for(came_back.wait(), LIMIT)
+        await asyncio.wait_for(came_back.wait(), PATIENCE_S)
         assert other.alive()
         assert not slow.ready.is_set()
         came_back.clear()
         slow.ready.set()
-        await asyncio.wait_for(came_back.wait(), LIMIT)
+        await asyncio.wait_for(came_back.wait(), PATIENCE_S)
         assert slow.alive()
     finally:
         watching.cancel()
@@ -99,7 +98,7 @@ async def test_a_server_that_does_not_come_back_is_told_and_tried_again(tmp_path
             server.directory.unlink(missing_ok=True)
 
     watching = asyncio.create_task(watch([server], say, again.set))
-    await asyncio.wait_for(again.wait(), LIMIT)
+    await asyncio.wait_for(again.wait(), PATIENCE_S)
     watching.cancel()
     assert "cannot start" in told[1]
     assert server.alive()

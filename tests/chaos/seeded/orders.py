@@ -13,12 +13,12 @@ from app.serde.cloudevents import headers
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
+from tests.waiting import PATIENCE_S
 
 FIRST_US = 1_767_225_600_000_000
 DAY_US = 86_400_000_000
 TURN_S = 0.05
 WAITING = 20_000
-FLUSH_S = 120.0
 
 
 class Stream:
@@ -108,9 +108,9 @@ class Load:
             for _ in range(min(due, WAITING) if len(self._producer) < WAITING else 0):
                 self._send(self._stream.next())
             self._producer.poll(0)
-        left = self._producer.flush(FLUSH_S)
+        left = self._producer.flush(PATIENCE_S)
         if left:
-            self.lost.append(f"{left} events had no answer for {FLUSH_S:.0f} s")
+            self.lost.append(f"{left} events had no answer for {PATIENCE_S:.0f} s")
 
     def _send(self, event: Event) -> None:
         def answered(error: Any, _: Any) -> None:

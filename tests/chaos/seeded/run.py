@@ -14,6 +14,7 @@ from tests.chaos.seeded.schedule import Add, Bounce, Kill, Pause, Remove, Schedu
 from tests.chaos.seeded.system import System
 
 Announce = Callable[[str], None]
+HEALED_S = 60.0  # of `drained_s`, at most
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +31,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def clean(self) -> bool:
-        return not (self.wrong or self.stale or self.faults)
+        return not (self.wrong or self.stale or self.faults) and max(self.drained_s, default=0.0) <= HEALED_S
 
 
 def run(schedule: Schedule, directory: Path, announce: Announce = lambda _: None) -> Outcome:

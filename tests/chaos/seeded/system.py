@@ -21,13 +21,10 @@ from tests.chaos.seeded.lag import Ends, Lag
 from tests.chaos.seeded.machines import Machine
 from tests.chaos.seeded.worker import topology_of
 from tests.engine.broker import kill
+from tests.waiting import PATIENCE_S
 from topologies import order_views
 
 SESSION_S = 3.0
-READY_S = 90.0
-WHOLE_S = 60.0
-HEALED_S = 60.0
-STANDS_S = 60.0
 FEWEST, MOST = 2, 5
 LOOK_S = 0.2
 HELD = ("timers", "parked", "delayed", "in_flight", "dirty")
@@ -120,7 +117,7 @@ class System:
 
     def bounce(self, find: Callable[[], KafkaNode], *, hard: bool, away_s: float) -> None:
         """Lose a broker, and note how long all that was then in the log took to be done after it was back."""
-        self._until(self.cluster.is_whole, WHOLE_S, "every replica in sync")
+        self._until(self.cluster.is_whole, "every replica in sync")
         node = find()
         if hard:
             kill(node)
@@ -138,7 +135,7 @@ class System:
                 ends.update(self._lag.ends())
             return self._lag.behind(ends) == 0
 
-        self._until(drained, HEALED_S, f"lag gone after broker {node.node} was back")
+        self._until(drained, f"lag gone after broker {node.node} was back")
         self.drained_s.append(round(time.monotonic() - began, 1))
 
     def look(self) -> None:
@@ -149,7 +146,7 @@ class System:
     # what the system comes to
 
     def wait_ready(self) -> None:
-        self._until(self._is_ready, READY_S, "every partition active on one machine")
+        self._until(self._is_ready, "every partition active on one machine")
 
     def settle(self) -> None:
         """Everything that is in the log is done, and no timer waits; what does not get on for a while is a fault."""
@@ -160,8 +157,8 @@ class System:
             left = self._left()
             if left < least:
                 least, moved = left, time.monotonic()
-            elif time.monotonic() - moved > STANDS_S:
-                self.faults.append(f"nothing got on for {STANDS_S:.0f} s, with {least} records and timers left")
+            elif time.monotonic() - moved > PATIENCE_S:
+                self.faults.append(f"nothing got on for {PATIENCE_S:.0f} s, with {least} records and timers left")
                 return
             self.look()
             time.sleep(LOOK_S)
@@ -185,11 +182,11 @@ class System:
         tasks = [task for machine in self.machines for name in self.topologies for task in machine.tasks(name)]
         return behind + sum(int(task[what]) for task in tasks for what in HELD)
 
-    def _until(self, condition: Callable[[], bool], limit_s: float, what: str) -> None:
-        deadline = time.monotonic() + limit_s
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
         while not self._holds(condition):
             if time.monotonic() > deadline:
-                self.faults.append(f"not within {limit_s:.0f} s: {what}")
+                self.faults.append(f"not within {PATIENCE_S:.0f} s: {what}")
                 return
             self.look()
             time.sleep(LOOK_S)

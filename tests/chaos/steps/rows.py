@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from tests.engine.cluster import PARTITIONS
-from tests.engine.log import until
 from tests.engine.topologies import Tick, bucket_of
-
-REBUILT_S = 60.0
+from tests.waiting import until
 
 Get: TypeAlias = Callable[[str], dict[str, Any]]  # path -> answer
 Rows: TypeAlias = dict[str, list[Any]]  # by the first field, which is the key in both tables
@@ -35,7 +33,7 @@ def _shown(get: Get, table: str) -> Rows:
 
 def _answer(get: Get, path: str) -> dict[str, Any]:
     """Asked again while it has no rows: a damaged file may be found by this very question, and the store is rebuilt."""
-    return until(lambda: answer if "rows" in (answer := get(path)) else {}, REBUILT_S, f"rows at {path}")
+    return until(lambda: answer if "rows" in (answer := get(path)) else {}, f"rows at {path}")
 
 
 def _wanted(sent: Sequence[Tick]) -> dict[str, Rows]:

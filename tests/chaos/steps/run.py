@@ -15,13 +15,13 @@ from tests.chaos.steps.lives import NAME, lives, note_of
 from tests.chaos.steps.plan import AT_RANDOM, Kill
 from tests.chaos.steps.rows import unlike
 from tests.engine.cluster import Cluster, WorkerProcess
-from tests.engine.log import Log, differences, until
+from tests.engine.log import Log, differences
 from tests.engine.points import LATE, POINTS
+from tests.waiting import until
 
 TOPOLOGY = "steps"
 ROW_SIZE = 20_000  # bytes: each store writes a file every few lives
 DIES_WITHIN_S = 40.0
-SOON_S = 60.0
 LARGE, LARGE_PER_S = 100_000, 80  # rows of which each store writes a file at once
 FULL_AT = 30_000  # bytes: no file may grow past this
 
@@ -65,7 +65,7 @@ class Run:
         worker = self.cluster.start(NAME)
         self.cluster.ready(worker)
         out = self.cluster.topology.outputs[0]
-        until(lambda: all(self.cluster.log.ends(out).values()), SOON_S, "outputs of every task")
+        until(lambda: all(self.cluster.log.ends(out).values()), "outputs of every task")
         worker.kill()
 
     def kills(self, kills: Sequence[Kill]) -> None:
@@ -98,7 +98,7 @@ class Run:
         try:
             self.cluster.ready(worker)
             _limit_files(worker, FULL_AT)
-            until(lambda: "is full" in str(worker.get("/tasks").get("unready")), SOON_S, "a full disk is told of")
+            until(lambda: "is full" in str(worker.get("/tasks").get("unready")), "a full disk is told of")
             _limit_files(worker, resource.RLIM_INFINITY)
             self.cluster.ready(worker)
             self.full += 1
