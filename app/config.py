@@ -136,7 +136,9 @@ def _checked(field: str, value: object) -> object:
 
 
 def _check_url(text: str) -> None:
-    expected = f"expected a URL like http://host:8080, got {without_password(text)!r}"
+    # where a password begins and ends in what is no URL, nobody knows
+    got = "one that is not shown, since it may hold a password" if "@" in text else repr(text)
+    expected = f"expected a URL like http://host:8080, got {got}"
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0

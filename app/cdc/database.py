@@ -7,6 +7,7 @@ when capture is set up, not with the tables.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Final, LiteralString
 
 import msgspec
@@ -18,19 +19,23 @@ from app.eventstore.outbox import Connection
 from app.eventstore.session import conninfo
 
 NAME_BYTES: Final = 63
+DIGEST_BYTES: Final = 6
 WAIT_S: Final = 10.0
 
 SLOT: LiteralString = """
 select active, coalesce(wal_status, '') as wal_status,
     pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint as behind_bytes,
     pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint as kept_bytes, safe_wal_size as left_bytes
-from pg_replication_slots where slot_name = %s
+from pg_replication_slots where slot_name = %s and database = current_database()
 """
 LIMITS: LiteralString = """
 select current_setting('wal_level'), pg_size_bytes(case current_setting('max_slot_wal_keep_size')
     when '-1' then '0' else current_setting('max_slot_wal_keep_size') end)
 """
-REACHED: LiteralString = "select confirmed_flush_lsn >= %s::pg_lsn from pg_replication_slots where slot_name = %s"
+REACHED: LiteralString = """
+select confirmed_flush_lsn >= %s::pg_lsn from pg_replication_slots
+where slot_name = %s and database = current_database()
+"""
 NUDGE: LiteralString = "select pg_logical_emit_message(true, 'heartbeat', '')"
 MAKE_SLOT: LiteralString = "select pg_create_logical_replication_slot(%s, 'pgoutput')"
 DROP_SLOT: LiteralString = "select pg_drop_replication_slot(%s)"
@@ -73,12 +78,20 @@ def connected(dsn: str) -> Iterator[Connection]:
 
 
 def name_of(connection: Connection) -> str:
-    """The one name of role, slot and connector; no other database of the server has it."""
-    database = connection.info.dbname.lower()
-    return ("outbox_" + re.sub(r"[^a-z0-9_]", "_", database))[:NAME_BYTES]
+    """The one name of role, slot and connector; no other database of the server has it.
+
+    Where it cannot be that of the database itself, which may be longer and of more letters, a digest tells them apart.
+    """
+    name = f"outbox_{connection.info.dbname}"
+    plain = re.sub(r"[^a-z0-9_]", "_", name.lower())
+    if plain == name and len(name) <= NAME_BYTES:
+        return name
+    digest = blake2b(connection.info.dbname.encode(), digest_size=DIGEST_BYTES).hexdigest()
+    return f"{plain[: NAME_BYTES - 1 - len(digest)]}_{digest}"
 
 
 def slot_of(connection: Connection, name: str) -> Slot | None:
+    """Of this database; one of another is none, whatever its name."""
     row = connection.execute(SLOT, (name,)).fetchone()
     return None if row is None else Slot(*row)
 
@@ -135,7 +148,10 @@ def ensure_slot(connection: Connection, name: str) -> bool:
         return False
     if slot is not None:
         connection.execute(DROP_SLOT, (name,))
-    connection.execute(MAKE_SLOT, (name,))
+    try:
+        connection.execute(MAKE_SLOT, (name,))
+    except psycopg.errors.DuplicateObject as error:
+        raise SetupError(f"{error}, of another database; drop it there, then `orderflow cdc up`") from None
     return True
 
 

@@ -5,7 +5,7 @@ The limit (`max_slot_wal_keep_size`) keeps the disk from filling up; the alert c
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import psycopg
@@ -34,7 +34,7 @@ class SlotGuard:
         self._conninfo = conninfo(dsn, "orderflow-slot-guard", statement_timeout="5s")
         self._alert = alert
         self._away_since: float | None = None
-        self._told = ""
+        self._told: set[str] = set()
 
     def run(self, stop: threading.Event) -> None:
         while not stop.wait(LOOK_S):
@@ -44,35 +44,43 @@ class SlotGuard:
                 log.warning("cdc.guard_cannot_look", error=str(error))
 
     def look(self) -> None:
-        """Sets the metrics, and tells of a trouble that was not told yet."""
+        """Sets the metrics, and tells of each trouble that was not told yet."""
         with psycopg.connect(self._conninfo, autocommit=True) as connection:
             name = database.name_of(connection)
             slot = database.slot_of(connection, name)
             _measure(slot)
-            trouble = "" if slot is None else self._trouble(connection, slot)
             if slot is not None and slot.active:
                 database.nudge(connection)
-        if trouble and trouble != self._told:
-            log.error("cdc.slot", slot=name, trouble=trouble)
-            # a trouble of another day is another alert, also for who knows this one
-            cause = {"slot": name, "trouble": trouble, "since": str(int(time.time() // 3600))}
-            details = {"go_on": "see orderflow cdc status"}
-            self._alert(Alert(name=ALERT, cause=cause, details=details, raised_at=time.time_ns() // 1000))
-        self._told = trouble
+            told, self._told = self._told, set()
+            for trouble in self._troubles(connection, slot):
+                if trouble not in told:
+                    self._tell(name, trouble)
+                self._told.add(trouble)
 
-    def _trouble(self, connection: Connection, slot: Slot) -> str:
-        publishes = publishing.read(connection).state != "relay"
-        if slot.active:
+    def _tell(self, name: str, trouble: str) -> None:
+        log.error("cdc.slot", slot=name, trouble=trouble)
+        # a trouble of another day is another alert, also for who knows this one
+        cause = {"slot": name, "trouble": trouble, "since": str(int(time.time() // 3600))}
+        details = {"go_on": "see orderflow cdc status"}
+        self._alert(Alert(name=ALERT, cause=cause, details=details, raised_at=time.time_ns() // 1000))
+
+    def _troubles(self, connection: Connection, slot: Slot | None) -> Iterator[str]:
+        if slot is not None and slot.lost:
+            yield "lost"
+        elif self._is_away(connection, slot):
+            yield f"{'is gone' if slot is None else 'nobody reads it'}, so nothing is published"
+        # at last: where the limit was taken away, this raises
+        if slot is not None and (slot.kept_bytes or 0) > database.check_limits(connection) / 2:
+            yield "keeps more than half of max_slot_wal_keep_size"
+
+    def _is_away(self, connection: Connection, slot: Slot | None) -> bool:
+        """Whether nobody has read the slot for long, which is nobody's trouble while the relay publishes."""
+        if publishing.read(connection).state == "relay" or (slot is not None and slot.active):
             self._away_since = None
-        elif self._away_since is None:
+            return False
+        if self._away_since is None:
             self._away_since = time.monotonic()
-        if slot.lost:
-            return "lost"
-        if slot.kept_bytes is not None and slot.kept_bytes > database.check_limits(connection) / 2:
-            return "keeps more than half of max_slot_wal_keep_size"
-        if publishes and self._away_since is not None and time.monotonic() - self._away_since > AWAY_S:
-            return "nobody reads it, so nothing is published"
-        return ""
+        return time.monotonic() - self._away_since > AWAY_S
 
 
 def _measure(slot: Slot | None) -> None:

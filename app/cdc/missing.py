@@ -5,9 +5,10 @@ out, and the relay has not begun. So it may be ended anywhere, and done again.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, LiteralString
+from uuid import UUID
 
 from confluent_kafka import KafkaException, Producer
 
@@ -43,6 +44,10 @@ class ShutOutError(TransientError):
     """Kafka did not answer, so a connector that hangs might go on."""
 
 
+class StillMissingError(TransientError):
+    """Kafka did not answer, so what was not captured may still be missing."""
+
+
 def shut_out(kafka: str, transactional_id: str) -> None:
     """Whatever a producer with this id still has in its hands will not be committed."""
     producer = Producer({"bootstrap.servers": kafka, "transactional.id": transactional_id, "log_level": 0})
@@ -56,15 +61,23 @@ def publish_missing(connection: Connection, kafka: str, group: str) -> int:
     """How many events of the time of change data capture were not in the topic; they are now, in order."""
     connection.execute(UNLIMITED)
     publisher = Publisher(kafka, group, ORDERS_EVENTS, 0)
-    publisher.begin_ownership()  # an earlier attempt, which hangs, is over
-    _copy_captured(connection, kafka)
-    count = 0
     try:
-        for rows in _missing(connection):
-            count += len(rows)
-            publisher.publish(rows, Position(rows[-1].xid, rows[-1].seq, count))
+        publisher.begin_ownership()  # an earlier attempt, which hangs, is over
+        _copy_captured(connection, kafka)
+        return _publish(publisher, connection)
+    except KafkaException as error:
+        raise StillMissingError(
+            f"what was not captured is not published: {error}; look at the brokers, then try again"
+        ) from None
     finally:
         publisher.close()
+
+
+def _publish(publisher: Publisher, connection: Connection) -> int:
+    count = 0
+    for rows in _missing(connection):
+        count += len(rows)
+        publisher.publish(rows, Position(rows[-1].xid, rows[-1].seq, count, event_id=rows[-1].event_id))
     return count
 
 
@@ -73,14 +86,27 @@ def _copy_captured(connection: Connection, kafka: str) -> None:
     connection.execute(EMPTY)
     if first is None:
         return
-    since_ms = int((first - SKEW).timestamp() * 1000)
-    headers = (dict(record.headers) for record in read_topic(kafka, ORDERS_EVENTS) if record.timestamp_ms >= since_ms)
-    ids = (named["ce_id"] for named in headers if named.get("ce_id"))
+    ids = _ids_in_topic(kafka, first - SKEW)
     # in parts: a long transaction that writes would hold back whoever reads the outbox
     while part := list(islice(ids, BATCH)):
         with connection.cursor().copy(COPY) as copy:
             for event_id in part:
-                copy.write_row(((event_id or b"").decode(errors="replace"),))
+                copy.write_row((event_id,))
+
+
+def _ids_in_topic(kafka: str, since: datetime) -> Iterator[UUID]:
+    """What records name as their events. Others, which name none, are not ours."""
+    since_ms = int(since.timestamp() * 1000)
+    for record in read_topic(kafka, ORDERS_EVENTS):
+        if record.timestamp_ms >= since_ms and (event_id := _uuid(dict(record.headers).get("ce_id"))):
+            yield event_id
+
+
+def _uuid(text: bytes | None) -> UUID | None:
+    try:
+        return UUID((text or b"").decode())
+    except ValueError:
+        return None
 
 
 def _missing(connection: Connection) -> Iterator[list[OutboxRow]]:

@@ -14,6 +14,7 @@ import psycopg
 
 from app.errors import TransientError
 from app.eventstore.outbox import NOTIFY, Connection
+from app.eventstore.unpublished import asking
 
 State = Literal["relay", "to_cdc", "cdc", "to_relay"]
 
@@ -45,13 +46,10 @@ SETTLE_RELAY: LiteralString = """
 update publishing set state = 'relay', relay_from = marker, relay_until = '18446744073709551615'
 """
 # an order that is blocked has events that are the relay's
-LEFT: LiteralString = """
-select (select count(*) from outbox_blocked) + count(*) from publishing mine, relay_position p where exists (
-    select from outbox o
-    where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
-        and outbox_shard(o.aggregateid, (select count(*)::int from relay_position)) = p.shard
-)
-"""
+LEFT = asking("""
+select (select count(*) from outbox_blocked) + count(*) from {mine} mine, relay_position p
+where exists (select from outbox o where {is_unpublished})
+""")
 BLOCKED: LiteralString = "select count(*) from outbox_blocked"
 
 

@@ -3,24 +3,21 @@
 import psycopg
 
 from app.eventstore.session import conninfo
+from app.eventstore.unpublished import asking
 from app.eventstore.watermark import holder
 from app.observability.metrics import RELAY_BACKLOG, RELAY_LAG, RELAY_WATERMARK
 
 MOST_ROWS = 100_000
 
-BACKLOG = """
+BACKLOG = asking("""
 select p.shard, b.waiting, b.oldest_s
-from publishing mine, relay_position p, lateral (
+from {mine} mine, relay_position p, lateral (
     select count(*) as waiting, coalesce(extract(epoch from clock_timestamp() - min(appended_at)), 0) as oldest_s
     from (
-        select o.appended_at from outbox o
-        where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
-            and outbox_shard(o.aggregateid, (select count(*)::int from relay_position)) = p.shard
-        order by o.xid, o.seq
-        limit %s
+        select o.appended_at from outbox o where {is_unpublished} order by o.xid, o.seq limit %s
     ) unpublished
 ) b
-"""
+""")
 
 
 def measure(dsn: str) -> None:

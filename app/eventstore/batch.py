@@ -12,11 +12,14 @@ from app.domain.events import Event
 from app.errors import ConcurrencyError, OrderflowError
 from app.eventstore.arrays import Blobs, Integers, Texts, Uuids
 from app.eventstore.port import Appended, AppendFailedError, StoreUnavailableError
+from app.eventstore.session import LATER
 from app.eventstore.streams import command_reused
 from app.serde.cloudevents import ce_time, ce_type, traceparent
 
 APPEND = "select outcome, version from append_batch(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)"
 
+
+UNMIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 
 # less than Kafka takes in a record by default, by what key and headers need
 MAX_EVENT_BYTES = 1_000_000
@@ -96,7 +99,11 @@ def _outcome(command: Command, outcome: str, version: int) -> Appended | Orderfl
 
 
 def failure(error: psycopg.Error) -> OrderflowError:
-    """What the database's refusal of one statement means: limits and deadlocks pass, anything else will not."""
-    if isinstance(error, psycopg.OperationalError):
+    """What the database's refusal of one statement means: most of what it says of itself passes, anything else not."""
+    if isinstance(error, LATER):
         return StoreUnavailableError(f"PostgreSQL could not do it now: {error}")
+    if isinstance(error, UNMIGRATED):
+        return StoreUnavailableError(
+            f"PostgreSQL is not at the schema of this release: {error}; run `orderflow migrate`"
+        )
     return AppendFailedError(f"PostgreSQL refuses the events: {error}; mend the command")

@@ -77,17 +77,22 @@ class GroupCommit:
             for command in taken:
                 self._release(command)
 
-    async def _append(self, session: Session, batch: Sequence[Command]) -> list[Appended | OrderflowError]:
+    async def _append(
+        self, session: Session, batch: Sequence[Command], *, again: bool = True
+    ) -> list[Appended | OrderflowError]:
         begin = time.perf_counter()
         try:
             rows = await session.run(APPEND, parameters(batch))
         except StoreUnavailableError as error:
             return [StoreUnavailableError(str(error)) for _ in batch]
         except psycopg.Error as error:
-            if len(batch) == 1:
+            # whoever was first with the same command id is seen, once the statement is sent again
+            is_rival = isinstance(error, psycopg.errors.UniqueViolation)
+            if len(batch) == 1 and not (is_rival and again):
                 return [failure(error)]
             # one of them is at fault: each stands for itself
-            return [outcome for command in batch for outcome in await self._append(session, [command])]
+            again = len(batch) > 1
+            return [outcome for one in batch for outcome in await self._append(session, [one], again=again)]
         APPEND_BATCH.observe(len(batch))
         APPEND_SECONDS.observe(time.perf_counter() - begin)
         self._on_append()

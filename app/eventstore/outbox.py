@@ -46,6 +46,19 @@ COPY = "update relay_position set xid = %s::xid8, seq = %s, published = %s, save
 COPIED = "select xid::text, seq, published from relay_position where shard = %s"
 SHARDS = "select count(*) from relay_position"
 AHEAD = "select %s::xid8 >= pg_snapshot_xmax(pg_current_snapshot())"
+# a partition that is gone, with a newer one there, was dropped for its age
+KNOWS: LiteralString = """
+with parts as (
+    select substring(relname from 8)::int as number from pg_inherits join pg_class on pg_class.oid = inhrelid
+    where inhparent = 'outbox'::regclass
+)
+select coalesce(
+    (select id = %s::uuid from outbox where xid = %s::xid8 and seq = %s),
+    (select bool_and(number <> %s) and max(number) > %s from parts)
+)
+"""
+# values of `seq` in a partition
+RANGE: Final = 10**12
 
 
 # as tuples, which all rows share
@@ -63,12 +76,14 @@ class Mark(msgspec.Struct, frozen=True):
 
 class Position(msgspec.Struct, frozen=True):
     """Up to where a shard is published, and how many events that were; `released` when the last ones were some that had
-    been left behind."""
+    been left behind. `event_id` is that of the row, where it is known: the same place in another history is another's.
+    """
 
     xid: str
     seq: int
     published: int
     released: Mark | None = None
+    event_id: str = ""
 
 
 class OutboxRow(NamedTuple):
@@ -137,11 +152,14 @@ class OutboxShard:
         between = (mark.xid, mark.seq, position.xid, position.seq)
         return self._rows.execute(READ_ONE, (mark.aggregateid, *between, limit), prepare=True).fetchall()
 
-    def is_behind(self, position: Position) -> bool:
-        """Whether the database has not yet come to where the position says it was."""
-        self._cursor.execute(AHEAD, (position.xid,))
-        (ahead,) = self._cursor.fetchone() or (False,)
-        return bool(ahead)
+    def knows(self, position: Position) -> bool:
+        """Whether the position is of this database's history: it has come there, and the row there is that one."""
+        (ahead,) = self._cursor.execute(AHEAD, (position.xid,)).fetchone() or (False,)
+        if ahead or not position.event_id:
+            return not ahead
+        place, part = (position.event_id, position.xid, position.seq), position.seq // RANGE
+        (known,) = self._cursor.execute(KNOWS, (*place, part, part)).fetchone() or (False,)
+        return bool(known)
 
     def copied(self) -> Position:
         """The position as it was last copied here."""

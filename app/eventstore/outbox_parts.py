@@ -1,13 +1,14 @@
 """The partitions of the outbox: begins a new one from time to time, and drops those that are published and old.
 
 Each has a range of `seq` that is never used up. The sequence is set to the range of the newest one, which holds up no
-append; after that nothing is added to the ones before.
+append; after that nothing is added to the ones before, but by appends that were in progress.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Final, LiteralString
+from functools import partial
+from typing import Final, LiteralString, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -16,6 +17,7 @@ from app.eventstore.captured import wait_until_captured
 from app.eventstore.housekeeping import ask, at_work
 from app.eventstore.outbox import Connection
 from app.eventstore.session import conninfo
+from app.eventstore.unpublished import asking
 from app.observability.log import logger
 
 RANGE: Final = 10**12
@@ -46,14 +48,16 @@ select pg_snapshot_xmin(pg_current_snapshot())::text from publishing where state
 """
 UNPUBLISHED: LiteralString = """
 select exists (
-    select from publishing mine, {part} o
-    join relay_position p on p.shard = outbox_shard(o.aggregateid, (select count(*)::int from relay_position))
-    where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
+    select from {mine} mine, relay_position p, {part} o where {is_unpublished}
 ) or exists (
     select from outbox_blocked b join {part} o using (aggregateid) where (o.xid, o.seq) > (b.xid, b.seq)
 )
 """
 DROP: LiteralString = "drop table {part}"
+# in the order of appends, and of the drop: no append is in progress then, and the next ones find the sequence moved
+LOCK: LiteralString = "lock table only outbox, {part} in access exclusive mode"
+
+ResultT = TypeVar("ResultT")
 
 log = logger(__name__)
 
@@ -77,7 +81,7 @@ class OutboxParts:
         newest = _parts(connection)[-1]
         if ask(connection, _of(newest, FIRST_IS_OLD), self._keep / PARTS):
             newest += 1
-            _when_free(connection, _of(newest, BEGIN), stop)
+            _when_free(partial(connection.execute, _of(newest, BEGIN)), newest, stop)
         # also after one that was ended before it could
         first = _parts(connection)[-1] * RANGE
         connection.execute(FILL, (first, first))
@@ -89,12 +93,25 @@ class OutboxParts:
             return
         wait_until_captured(connection)
         for part in complete:
-            is_old = ask(connection, _of(part, LAST_IS_OLD), self._keep, horizon)
-            if is_old is False or ask(connection, _of(part, UNPUBLISHED)):
+            if not self._is_old(connection, part, horizon) or ask(connection, _of(part, UNPUBLISHED)):
                 continue
-            if _when_free(connection, _of(part, DROP), stop):
+            if _when_free(partial(self._drop_unless_young, connection, part, horizon), part, stop):
                 log.info("outbox.dropped", part=part)
                 yield part
+
+    def _is_old(self, connection: Connection, part: int, horizon: str) -> bool:
+        """Whether all of its rows are old, and were seen by whatever was asked after the horizon; also without rows."""
+        return ask(connection, _of(part, LAST_IS_OLD), self._keep, horizon) is not False
+
+    def _drop_unless_young(self, connection: Connection, part: int, horizon: str) -> bool:
+        """Whether it was dropped. An append that waited behind a partition's beginning may have taken its number before
+        the sequence was moved: its row is here, of a transaction behind the horizon, and nobody has asked after it."""
+        with connection.transaction():
+            connection.execute(_of(part, LOCK))
+            if not self._is_old(connection, part, horizon):
+                return False
+            connection.execute(_of(part, DROP))
+            return True
 
 
 def _parts(connection: Connection) -> list[int]:
@@ -103,18 +120,16 @@ def _parts(connection: Connection) -> list[int]:
 
 def _of(part: int, statement: LiteralString) -> sql.Composed:
     first, end = sql.Literal(part * RANGE), sql.Literal((part + 1) * RANGE)
-    return sql.SQL(statement).format(part=sql.Identifier(f"outbox_{part}"), first=first, end=end)
+    return asking(statement, part=sql.Identifier(f"outbox_{part}"), first=first, end=end)
 
 
-def _when_free(connection: Connection, statement: sql.Composed, stop: threading.Event) -> bool:
-    """Whether it was done: it needs the outbox for itself for a moment."""
+def _when_free(do: Callable[[], ResultT], part: int, stop: threading.Event) -> ResultT | None:
+    """What came of it, which needs the outbox for itself for a moment; None when others kept it."""
     for _ in range(TRIES):
         try:
-            connection.execute(statement)
+            return do()
         except psycopg.errors.LockNotAvailable:
             if stop.wait(PAUSE_S):
-                return False
-        else:
-            return True
-    log.warning("outbox.busy", statement=statement.as_string(connection))
-    return False
+                return None
+    log.warning("outbox.busy", part=part)
+    return None

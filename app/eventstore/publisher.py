@@ -193,13 +193,15 @@ def _commit(producer: Producer) -> None:
 
 
 def _metadata(position: Position) -> str:
-    parts: list[object] = [position.xid, position.seq]
+    parts: list[object] = [position.xid, position.seq, position.event_id]
     if (released := position.released) is not None:
         parts += [released.aggregateid, released.xid, released.seq]
     return ",".join(map(str, parts))
 
 
 def _position(committed: TopicPartition) -> Position:
-    xid, seq, *of_released = committed.metadata.split(",")
-    released = Mark(of_released[0], of_released[1], int(of_released[2])) if of_released else None
-    return Position(xid, int(seq), committed.offset, released)
+    xid, seq, *rest = committed.metadata.split(",")
+    # three of each: an older relay did not say which event it was
+    event_id = rest.pop(0) if len(rest) % 3 == 1 else ""
+    released = Mark(rest[0], rest[1], int(rest[2])) if rest else None
+    return Position(xid, int(seq), committed.offset, released, event_id)

@@ -11,6 +11,16 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from app.eventstore.arrays import register_arrays
 from app.eventstore.port import StoreUnavailableError
 
+# not now, but perhaps later: connections, limits of time and resources, deadlocks and serialization (all
+# OperationalError), a connection closed under us, and a server that has just become a read-only standby
+LATER = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.TransactionTimeout,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+
 Rows: TypeAlias = list[tuple[Any, ...]]
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 
@@ -56,12 +66,15 @@ class Session:
         while True:
             try:
                 return await self._execute(statement, parameters)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            except LATER as error:
+                if self._connection is not None and isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+                    # of a standby: the same address may lead to the one that writes by now
+                    await self._connection.close()
                 if self._connection is not None and not self._connection.closed:
                     raise
                 self._connection = None
                 if not reused:
-                    raise StoreUnavailableError(f"no connection to PostgreSQL: {error}") from error
+                    raise StoreUnavailableError(f"no connection to a PostgreSQL that does it: {error}") from error
                 reused = False
 
     async def _execute(self, statement: str, parameters: Sequence[object]) -> Rows:

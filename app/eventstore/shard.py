@@ -86,10 +86,11 @@ class ShardRelay:
     def _publish(self, connection: psycopg.Connection, publisher: Publisher, stop: threading.Event) -> None:
         outbox = OutboxShard(connection, self._shard, self._shards)
         position = publisher.begin_ownership() or outbox.copied()
-        if outbox.is_behind(position):
+        if not outbox.knows(position):
             raise SetupError(
-                f"shard {self._shard} is published up to transaction {position.xid}, which PostgreSQL has not come to: "
-                "it was restored or replaced. Restore its newer state, or begin with an empty Kafka too"
+                f"shard {self._shard} is published up to event {position.event_id} of transaction {position.xid}, and "
+                "PostgreSQL has no such: it was restored or replaced. Restore its newer state, or begin with an empty "
+                "Kafka too"
             )
         # the last owner may have been killed before it could
         outbox.copy(position)

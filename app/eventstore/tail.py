@@ -7,6 +7,8 @@ shard for rows in their turn; for those that were left behind, the mark of their
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from app.eventstore.blocked import BlockedAggregates
 from app.eventstore.outbox import Mark, OutboxRow, OutboxShard, Position, Read
 from app.eventstore.publisher import Publisher, RowRefusedError
@@ -51,7 +53,8 @@ class Tail:
 
     def _take(self, rows: list[OutboxRow], *, more: bool) -> None:
         free = [row for row in rows if row.aggregateid not in self._blocked] if self._blocked else rows
-        after = Position(rows[-1].xid, rows[-1].seq, self.position.published + len(free))
+        last = rows[-1]
+        after = Position(last.xid, last.seq, self.position.published + len(free), event_id=last.event_id)
         try:
             self._publish(free, after, lambda: self._prepare(after, more=more))
         except RowRefusedError as error:
@@ -83,7 +86,7 @@ class Tail:
             moved = Mark(mark.aggregateid, rows[-1].xid, rows[-1].seq)
             count = self.position.published + len(rows)
             try:
-                self._publish(rows, Position(self.position.xid, self.position.seq, count, moved))
+                self._publish(rows, msgspec.structs.replace(self.position, published=count, released=moved))
             except RowRefusedError as error:
                 if len(rows) == 1:
                     self._blocked.refused(mark.aggregateid, str(error))

@@ -1,23 +1,48 @@
-"""The carrier over HTTP. It alone is told name and address, read at the moment of the call and kept nowhere."""
+"""The carrier over HTTP. It alone is told name and address, read at the moment of the call and kept nowhere.
+
+Of its answers to that nothing is passed on but the outcome and the id of the delivery.
+"""
 
 from typing import Literal, assert_never
 
 import msgspec
 
-from app.domain.calls import CancelDeliveries, CancelledDeliveries, Refused, Schedule, Scheduled, Voided
+from app.domain.calls import (
+    CancelDeliveries,
+    CancelledDeliveries,
+    CancelledDelivery,
+    Refused,
+    Schedule,
+    Scheduled,
+    Voided,
+)
+from app.gateways.answers import check_id, in_an_event
 from app.gateways.over_http import HttpParty, path
 from app.gateways.ports import CarrierAnswer, not_understood
-from app.masking import without_words_of
 from app.people.port import PersonalData, Recipients
 
 # of an order whose recipient was erased: there is nowhere to deliver it to
 ERASED = Refused("personal-data-erased")
+# in place of the carrier's own words, once it was told of a person: they may repeat that, in whatever spelling
+UNQUOTED = Refused("refused-by-carrier")
 
 
 class _Outcome(msgspec.Struct):
     outcome: Literal["scheduled", "refused", "voided"]
     delivery_id: str = ""
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.outcome == "scheduled":
+            check_id(self.delivery_id)
+
+
+class _Cancelled(msgspec.Struct):
+    deliveries: tuple[CancelledDelivery, ...]
+
+    def __post_init__(self) -> None:
+        for delivery in self.deliveries:
+            check_id(delivery.delivery_id)
 
 
 class HttpCarrier:
@@ -37,7 +62,9 @@ class HttpCarrier:
 
     async def _cancel(self, order_id: str, order_versions: tuple[int, ...]) -> CancelledDeliveries:
         cancel, body = path("deliveries", order_id, "cancel"), {"order_versions": order_versions}
-        return await self._party.exchange("POST", cancel, body, CancelledDeliveries)
+        # it may have been told of a person when the delivery was scheduled
+        answer = await self._party.exchange("POST", cancel, body, _Cancelled, quoted=False)
+        return CancelledDeliveries(answer.deliveries)
 
     async def _schedule_for(self, call: Schedule, recipient: PersonalData) -> CarrierAnswer:
         if recipient.state == "erased":
@@ -46,13 +73,13 @@ class HttpCarrier:
             return ERASED
         told = {"name": recipient.customer_name, "address": recipient.delivery_address}
         body = {"customer_id": call.customer_id, **{name: text for name, text in told.items() if text}}
-        key = path("deliveries", call.order_id, call.order_version)
-        answer = await self._party.exchange("PUT", key, body, _Outcome, quoted=recipient.state == "none")
+        key, quoted = path("deliveries", call.order_id, call.order_version), recipient.state == "none"
+        answer = await self._party.exchange("PUT", key, body, _Outcome, quoted=quoted)
         match answer.outcome:
             case "scheduled":
                 return Scheduled(answer.delivery_id)
             case "refused":
-                return Refused(without_words_of(answer.reason, *told.values()))
+                return Refused(in_an_event(answer.reason)) if quoted else UNQUOTED
             case "voided":
                 return Voided()
             case _:

@@ -11,19 +11,11 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from app.errors import SetupError
+from app.eventstore.session import LATER
 from app.gateways.ports import CallRejectedError, PartyUnavailableError
 
 Row: TypeAlias = tuple[Any, ...]
 Connection: TypeAlias = psycopg.AsyncConnection[Row]
-
-# not now, but perhaps later: connections, limits of time and resources, deadlocks and serialization (all
-# OperationalError), a connection closed under us, and a server that has just become a read-only standby
-LATER = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.errors.ReadOnlySqlTransaction,
-    psycopg.errors.TransactionTimeout,
-)
 
 
 class Connections:
@@ -70,6 +62,10 @@ class Connections:
     async def _use(self, connection: Connection, statement: str, parameters: Mapping[str, object]) -> Row:
         try:
             return await _first_row(connection, statement, parameters)
+        except psycopg.errors.ReadOnlySqlTransaction:
+            # of a standby: the same address may lead to the one that writes by now
+            await connection.close()
+            raise
         finally:
             if not connection.closed:
                 self._idle.append(connection)

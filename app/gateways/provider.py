@@ -17,6 +17,7 @@ from app.domain.calls import (
     VoidCharges,
     Voided,
 )
+from app.gateways.answers import check_money, in_an_event
 from app.gateways.over_http import HttpParty, path
 from app.gateways.ports import ProviderAnswer, not_understood
 
@@ -33,10 +34,18 @@ class _Capture(msgspec.Struct):
     amount_minor: int = 0
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        if self.outcome == "captured":
+            check_money(self.currency, self.amount_minor)
+
 
 class _Void(msgspec.Struct):
     refunds: tuple[Refund, ...] = ()
     refused: str = ""
+
+    def __post_init__(self) -> None:
+        for refund in self.refunds:
+            check_money(refund.currency, refund.amount_minor)
 
 
 class HttpProvider:
@@ -68,7 +77,7 @@ class HttpProvider:
             case "held":
                 return Held(answer.payment_id)
             case "refused":
-                return Refused(answer.reason)
+                return Refused(in_an_event(answer.reason))
             case "voided":
                 return Voided()
             case _:
@@ -78,13 +87,15 @@ class HttpProvider:
         key = path("holds", call.order_id, call.order_version, "capture")
         answer = await self._party.exchange("POST", key, {}, _Capture)
         if answer.outcome == "refused":
-            return Refused(answer.reason, code="expired")
+            return Refused(in_an_event(answer.reason), code="expired")
         return Captured(answer.currency, answer.amount_minor)
 
     async def _void(self, call: VoidCharges) -> ProviderAnswer:
         body = {"order_versions": call.order_versions}
         answer = await self._party.exchange("POST", path("charges", call.order_id, "void"), body, _Void)
-        return Refused(answer.refused, code="disputed") if answer.refused else Refunds(answer.refunds)
+        if answer.refused:
+            return Refused(in_an_event(answer.refused), code="disputed")
+        return Refunds(answer.refunds)
 
     async def close(self) -> None:
         await self._party.close()

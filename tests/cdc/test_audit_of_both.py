@@ -1,4 +1,4 @@
-"""The audit and its repair, whoever publishes the outbox."""
+"""The audit and its repair, whoever publishes the outbox, and while nobody does."""
 
 import asyncio
 from uuid import uuid4
@@ -7,10 +7,13 @@ import psycopg
 import pytest
 
 from app.config import Settings
+from app.eventstore.audit import repair
+from app.eventstore.audit.repair import RepairWaitsError
 from app.eventstore.audit.run import Audit
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS, full_name
-from tests.cdc.handing import use
+from tests.cdc.handing import publisher, use, use_and_die
+from tests.cdc.loading import Load
 from tests.chaos.relays import CODEC, appending
 from tests.contract.order_streams import created
 from tests.waiting import eventually
@@ -29,12 +32,34 @@ def store_only(settings: Settings) -> str:
     return event.event_id
 
 
+def audit_of(settings: Settings) -> Audit:
+    return Audit(settings.postgres, settings.kafka, ORDERS_EVENTS, CODEC.decode, lambda what, done, of: None)
+
+
+async def test_what_waits_for_a_handover_that_was_killed_is_not_missing_and_not_published_twice(
+    system: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the marker of a handover back to the relay, where capture has ended and the relay has not begun."""
+    monkeypatch.setattr(repair, "STALLED_S", 0.5)
+    await asyncio.to_thread(use, "cdc", system)
+    async with Load(system) as load:
+        await asyncio.to_thread(use_and_die, "relay", "waiting for capture to end", system)
+        await load.some_more()
+        assert publisher(system) == "to_relay"
+        report = await asyncio.to_thread(audit_of(system).look)
+        assert (report.found, report.unpublished > 0) == ({}, True)
+        with pytest.raises(RepairWaitsError, match="orderflow cdc status"):
+            await asyncio.to_thread(audit_of(system).repair)
+        await asyncio.to_thread(use, "relay", system)
+    assert (await asyncio.to_thread(audit_of(system).look)).found == {}
+
+
 @pytest.mark.parametrize("side", ["cdc", "relay"])
 async def test_what_is_missing_is_found_under_load_and_published_by_whoever_publishes(
     system: Settings, side: str
 ) -> None:
     await asyncio.to_thread(use, side, system)
-    audit = Audit(system.postgres, system.kafka, ORDERS_EVENTS, CODEC.decode, lambda what, done, of: None)
+    audit = audit_of(system)
     async with PostgresEventStore(system.postgres, CODEC) as store, appending(store, orders=10) as appended:
         await eventually(lambda: len(appended) > 50)
         missing = store_only(system)

@@ -3,6 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -163,15 +164,39 @@ async def test_an_error_repeats_nothing_that_the_carrier_was_told(
     assert not [word for word in ("Quillfeather", "Larkspur", "Foxglove") if word in told]
 
 
-async def test_a_refusal_is_told_without_the_words_that_the_carrier_was_told(
+@asynccontextmanager
+async def answering(recipients: ChosenRecipients, answer: object, status: int = 200) -> AsyncIterator[Carrier]:
+    """A carrier that answers this to everything."""
+
+    async def serve(_: web.BaseRequest) -> web.Response:
+        return web.json_response(answer, status=status)
+
+    async with RawTestServer(serve) as server:
+        carrier = HttpCarrier(str(server.make_url("")), timeout_seconds=10.0, recipients=recipients)
+        yield carrier
+        await carrier.close()
+
+
+@pytest.mark.parametrize("spelled", ["Annabel Quillfeather", "AnnabelQuillfeather", "Mews_7", "Quillfea\u0308ther"])
+async def test_a_refusal_is_told_in_no_word_of_a_carrier_that_was_told_of_a_person(
+    recipients: ChosenRecipients, order_id: str, spelled: str
+) -> None:
+    recipients.chosen[order_id] = ANNA
+    async with answering(recipients, {"outcome": "refused", "reason": f"{spelled} is not known"}) as carrier:
+        assert await carrier.perform(schedule(order_id)) == Refused("refused-by-carrier", code="declined")
+
+
+async def test_a_refusal_is_told_in_the_words_of_a_carrier_that_was_told_of_nobody(
     recipients: ChosenRecipients, order_id: str
 ) -> None:
-    async def refuse(request: web.BaseRequest) -> web.Response:
-        told = await request.json()
-        return web.json_response({"outcome": "refused", "reason": f"{told['name']} is not known at {told['address']}"})
+    async with answering(recipients, {"outcome": "refused", "reason": "no van today"}) as carrier:
+        assert await carrier.perform(schedule(order_id)) == Refused("no van today")
 
-    recipients.chosen[order_id] = ANNA
-    async with RawTestServer(refuse) as server:
-        carrier = HttpCarrier(str(server.make_url("")), timeout_seconds=10.0, recipients=recipients)
-        assert await carrier.perform(schedule(order_id)) == Refused("*** *** is not known at *** *** ***")
-        await carrier.close()
+
+async def test_a_cancel_that_the_carrier_does_not_take_repeats_none_of_its_words(
+    recipients: ChosenRecipients, order_id: str
+) -> None:
+    async with answering(recipients, {"detail": f"delivery for {ANNA.customer_name} has left"}, 409) as carrier:
+        with pytest.raises(CallRejectedError, match="status 409") as rejected:
+            await carrier.perform(cancel(order_id, 1))
+    assert "Quillfeather" not in "".join(traceback.format_exception(rejected.value))

@@ -15,6 +15,7 @@ from app.eventstore.outbox_parts import RANGE, OutboxParts
 from app.eventstore.postgres import PostgresEventStore
 from tests.chaos.relays import CODEC, appending
 from tests.contract.order_streams import history
+from tests.integration.relaying import insert_row
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -137,6 +138,26 @@ async def test_an_append_that_is_slow_ends_in_the_partition_where_it_began(outbo
     outbox.tend()
     await outbox.append()
     assert sorted(outbox.parts()) == [0] * 6 + [1] * 6
+
+
+async def test_a_row_that_comes_in_the_moment_of_the_drop_keeps_its_partition(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an append that took its number before the sequence was moved, and is committed when the drop gets its lock."""
+    monkeypatch.setattr(outbox_parts, "TRIES", 1_000_000)
+    await complete(outbox)
+    outbox.publish()
+    with psycopg.connect(outbox.dsn) as late:
+        late.execute("select setval('outbox_seq_seq', 10)")
+        insert_row(late, uuid4(), 1, b"")
+        tending = asyncio.create_task(asyncio.to_thread(outbox.tend))
+        await eventually(lambda: outbox.sql("select count(*) from pg_locks where not granted") != [0])
+        late.commit()
+    assert await tending == []
+    assert sorted(outbox.parts()) == [0] * 4 + [1] * 3
+    outbox.age(8)
+    outbox.publish()
+    assert 0 in await asyncio.to_thread(outbox.tend)
 
 
 async def more(appended: list[str]) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import msgspec
 import psycopg
 import pytest
+from psycopg import sql
 
 from app.domain.events import Item
 from app.embedded.ports import free_ports
@@ -17,6 +18,7 @@ from app.eventstore import group_commit
 from app.eventstore.port import (
     Appended,
     AppendFailedError,
+    CommandReusedError,
     EventStore,
     Recorded,
     Snapshot,
@@ -31,10 +33,13 @@ from app.serde.topics import ORDERS_EVENTS
 from tests.contract.following import all_events
 from tests.contract.order_streams import created, history
 from tests.integration.stored import ask, check_whole
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
 CODEC = event_codec(committed_registry(), ORDERS_EVENTS)
+RECORD = "insert into idempotency (command_id, order_id, version, fingerprint) values (%s, %s, 1, '')"
+WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
 
 
 @pytest.fixture
@@ -250,3 +255,36 @@ async def test_a_server_that_is_not_there_is_a_transient_error() -> None:
             await append_new(store, str(uuid4()))
         with pytest.raises(StoreUnavailableError):
             await store.read(str(uuid4()))
+
+
+async def test_a_server_that_only_reads_is_a_transient_error_until_its_address_leads_to_one_that_writes(
+    store: PostgresEventStore, database: str
+) -> None:
+    """As while a standby takes over: what is connected to it does not stay there."""
+    order_id = str(uuid4())
+    with psycopg.connect(database, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("alter database {} set default_transaction_read_only = 'on'").format(name))
+        with pytest.raises(StoreUnavailableError, match="read-only"):
+            await append_new(store, order_id)
+        connection.execute(sql.SQL("set default_transaction_read_only = 'off'"))
+        connection.execute(sql.SQL("alter database {} reset default_transaction_read_only").format(name))
+    assert (await append_new(store, order_id)).version == 1
+
+
+async def test_a_command_id_that_another_order_has_just_taken_is_refused_as_such(
+    store: PostgresEventStore, database: str
+) -> None:
+    command_id, order_id = uuid4(), str(uuid4())
+    async with await psycopg.AsyncConnection.connect(database) as rival:
+        await rival.execute(RECORD, (command_id, uuid4()))
+        appending = asyncio.create_task(store.append(order_id, 0, [created(order_id)], command_id=command_id))
+        await until_it_waits(database)
+        await rival.commit()
+        with pytest.raises(CommandReusedError):
+            await appending
+
+
+async def until_it_waits(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as watching:
+        await eventually(lambda: watching.execute(WAITING).fetchone() != (0,), "the append waits for its rival")

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
@@ -208,14 +209,47 @@ async def test_a_relay_says_what_keeps_it_from_publishing(database: str, group: 
         await eventually(lambda: any("KafkaError" in trouble for trouble in relay.troubles()))
 
 
-def test_a_position_that_the_database_has_not_come_to_is_refused(
-    kafka: str, database: str, group: str, topic: str, relay: Relay
-) -> None:
+def test_a_position_that_the_database_has_not_come_to_is_refused(database: str, relay: Relay) -> None:
     for shard in range(2):
         with psycopg.connect(database) as connection:
             connection.execute("update relay_position set xid = '1000000000000', seq = 1 where shard = %s", (shard,))
     with pytest.raises(SetupError, match="restored or replaced"):
         relay.run()
+
+
+@pytest.mark.parametrize(
+    "lost", ["delete from outbox where seq = %s", "update outbox set id = gen_random_uuid() where seq = %s"]
+)
+async def test_another_history_than_the_published_one_is_refused_however_far_it_has_come(
+    kafka: str, database: str, group: str, topic: str, relay: Relay, store: EventStore, lost: LiteralString
+) -> None:
+    """As after a failover to a standby that lacked the last transactions: their numbers are taken again by others."""
+    order_id = str(uuid4())
+    with running(relay):
+        await append(store, history(order_id, 1, 5))
+        assert len(await published(kafka, topic, 5)) == 5
+        await eventually(lambda: _copied(database) == 5)
+    with psycopg.connect(database) as connection:
+        (last,) = connection.execute("select max(seq) from outbox").fetchone() or (0,)
+        connection.execute(lost, (last,))
+    await append(store, [created(str(uuid4()))])
+    again = Relay(database, lambda shard: Publisher(kafka, group, topic, shard))
+    with pytest.raises(SetupError, match="restored or replaced"):
+        await asyncio.to_thread(again.run)
+
+
+async def test_a_position_whose_row_was_dropped_for_its_age_is_gone_on_from(
+    kafka: str, database: str, group: str, topic: str, relay: Relay, store: EventStore
+) -> None:
+    order_id, parts = str(uuid4()), OutboxParts(database, timedelta(0))
+    with running(relay):
+        await append(store, history(order_id, 1, 5))
+        await published(kafka, topic, 5)
+        await eventually(lambda: _copied(database) == 5)
+    assert await asyncio.to_thread(parts.tend, threading.Event()) == [0]
+    await append(store, history(order_id, 6, 8))
+    with running(Relay(database, lambda shard: Publisher(kafka, group, topic, shard))):
+        assert [event.version for event in await published(kafka, topic, 8)] == list(range(1, 9))
 
 
 def test_a_topic_with_fewer_partitions_than_shards_is_refused(

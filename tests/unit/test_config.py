@@ -57,8 +57,22 @@ def test_a_password_is_never_shown() -> None:
     assert "hush" not in repr(settings)
     assert "https://***@registry:8081" in repr(settings)
     assert "https://***@pager/alerts" in repr(settings)
-    with pytest.raises(SetupError) as refused:
-        load({"ORDERFLOW_REGISTRY": "ftp://orderflow:hush@registry"})
+    assert "hush" not in repr(load({"ORDERFLOW_REGISTRY": "https://orderflow:p@hush@registry:8081"}))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://orderflow:hush@registry",
+        "http://orderflow:hush/hush@registry",
+        "http://orderflow:hush?hush@registry",
+        "http://orderflow:hush#hush@registry",
+        "orderflow:hush@registry",
+    ],
+)
+def test_a_refused_url_with_a_password_is_not_shown(url: str) -> None:
+    with pytest.raises(SetupError, match=r"ORDERFLOW_REGISTRY cannot be read: .*not shown") as refused:
+        load({"ORDERFLOW_REGISTRY": url})
     assert "hush" not in str(refused.value)
 
 

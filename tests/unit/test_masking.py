@@ -1,24 +1,19 @@
-"""What may be told of a text that repeats what is private."""
+"""What is shown of a URL that may hold a password."""
 
 import pytest
 
-from app.masking import without_words_of
-
-NAME, ADDRESS = "Anna Őze", "12 Main Street, Leeds"
+from app.masking import without_password
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("url", "shown"),
     [
-        ("no-such-street", "no-such-***"),
-        ("nobody at 12 MAIN street knows őze", "nobody at *** *** *** knows ***"),
-        ("refused-customer", "refused-customer"),
-        ("Leeds,Leeds;leeds", "***,***;***"),
+        ("https://registry:8081", "https://registry:8081"),
+        ("https://orderflow:hush@registry:8081/base", "https://***@registry:8081/base"),
+        ("http://orderflow:hush@hush@registry", "http://***@registry"),
+        ("http://orderflow:@hush@@registry/a@b", "http://***@registry/a@b"),
+        ("https://pager/alerts@night?to=a@b#c@d", "https://pager/alerts@night?to=a@b#c@d"),
     ],
 )
-def test_the_words_of_what_was_told_are_masked_in_any_order_and_case(text: str, shown: str) -> None:
-    assert without_words_of(text, NAME, ADDRESS) == shown
-
-
-def test_where_nothing_was_told_nothing_is_masked() -> None:
-    assert without_words_of("no such street", "", "") == "no such street"
+def test_all_before_the_last_at_sign_of_who_asks_whom_is_masked(url: str, shown: str) -> None:
+    assert without_password(url) == shown

@@ -18,17 +18,16 @@ from app.eventstore.audit.compare import Finding
 from app.eventstore.audit.republish import appends_held, republish
 from app.eventstore.captured import wait_until_captured
 from app.eventstore.session import conninfo
+from app.eventstore.unpublished import asking
 
 ORDERS_AT_ONCE = 20
 # how long the rows of a repair may wait without any of them being published
 STALLED_S = 30.0
 LOOK_S = 0.1
 
-WAITING: LiteralString = """
-select count(*) from publishing mine, outbox o
-join relay_position p on p.shard = outbox_shard(o.aggregateid, (select count(*)::int from relay_position))
-where (o.xid, o.seq) > (p.xid, p.seq) and o.xid < %s::xid8 and o.xid > mine.relay_from and o.xid < mine.relay_until
-"""
+WAITING = asking("""
+select count(*) from {mine} mine, relay_position p, outbox o where {is_unpublished} and o.xid < %s::xid8
+""")
 END: LiteralString = "select pg_snapshot_xmax(pg_current_snapshot())::text"
 VOID: LiteralString = """
 insert into void_records (topic, partition, "offset", order_id, event_id, wrong) values (%s, %s, %s, %s, %s, %s)
@@ -81,8 +80,8 @@ class Repair:
                 left, until = waiting, time.monotonic() + STALLED_S
             if time.monotonic() > until:
                 raise RepairWaitsError(
-                    f"{waiting} events wait in the outbox and nobody publishes them: start `orderflow relay`, "
-                    "then repair again"
+                    f"{waiting} events wait in the outbox and nobody publishes them: start `orderflow relay`, or ask "
+                    "for the handover again that `orderflow cdc status` shows, then repair again"
                 )
             time.sleep(LOOK_S)
         wait_until_captured(self._connection)

@@ -7,6 +7,7 @@ from typing import Any, LiteralString, NamedTuple, Self
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from app.domain.events import Event
 from app.errors import PoisonError, SetupError
@@ -14,23 +15,22 @@ from app.eventstore.audit.compare import Stored
 from app.eventstore.audit.digest import digest
 from app.eventstore.captured import wait_until_captured
 from app.eventstore.session import conninfo
+from app.eventstore.unpublished import asking
 from app.serde.cloudevents import headers
 
 PORTION = 2_000
 
 EVENTS: LiteralString = "select order_id, version, event_id, payload from events order by order_id, version"
 # the oldest event of each order that is yet to be published
-PENDING: LiteralString = """
+PENDING = asking("""
 select aggregateid, min(version) from (
-    select o.aggregateid, o.version from publishing mine, outbox o
-    join relay_position p on p.shard = outbox_shard(o.aggregateid, (select count(*)::int from relay_position))
-    where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
+    select o.aggregateid, o.version from {mine} mine, relay_position p, outbox o where {is_unpublished}
     union all
     select o.aggregateid, o.version from outbox_blocked b join outbox o using (aggregateid)
     where (o.xid, o.seq) > (b.xid, b.seq)
 ) unpublished
 group by aggregateid order by aggregateid
-"""
+""")
 VOID: LiteralString = 'select partition, "offset" from void_records where topic = %s'
 APPENDED: LiteralString = "select exists (select from events where order_id = %s and event_id = %s)"
 
@@ -95,7 +95,7 @@ class Snapshot:
             return Stored(version, event_id, None)
         return Stored(version, event_id, digest(str(order_id).encode(), payload, headers(event)))
 
-    def _rows(self, name: str, statement: LiteralString) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, name: str, statement: LiteralString | sql.Composed) -> Iterator[tuple[Any, ...]]:
         with self._connection.cursor(name, binary=True) as cursor:
             cursor.itersize = PORTION
             yield from cursor.execute(statement)
