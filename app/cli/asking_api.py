@@ -35,7 +35,7 @@ def asked(
     headers: Mapping[str, str] | None = None,
 ) -> Any:
     """The JSON that the API at `ORDERFLOW_API` answers."""
-    return asyncio.run(_asked(f"{load().api}{quote(path)}", method, params, body, headers or {}))
+    return asyncio.run(_asked(f"{load().api.rstrip('/')}{quote(path)}", method, params, body, headers or {}))
 
 
 async def _asked(

@@ -19,13 +19,18 @@ FILLING, SENDING = 720_003, 720_004
 
 @contextmanager
 def connect(dsn: str) -> Iterator[Connection]:
-    """A connection, one transaction a statement unless told otherwise."""
+    """A connection, one transaction a statement unless told otherwise.
+
+    `IndexMissingError` or `IndexUnavailableError` for whatever the database says but of what it was given.
+    """
     try:
         with psycopg.connect(_place(dsn), autocommit=True) as connection:
             yield connection
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise IndexMissingError("the database has no tables for dead letters; run `orderflow migrate`") from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except psycopg.DataError:
+        raise  # the next attempt, with the same, is refused again
+    except psycopg.Error as error:
         why = str(error).strip() or type(error).__name__
         raise IndexUnavailableError(f"PostgreSQL: {why}; start it, or mend ORDERFLOW_POSTGRES") from error
 

@@ -97,7 +97,9 @@ class Office:
                             _measure(mine)
             except OrderflowError as error:
                 log.warning("dead_letters.behind", error=f"{type(error).__name__}: {error}")
-                self._closing.wait(AGAIN_S)
+            except Exception:  # the failure boundary of the thread: nobody would begin it again
+                log.exception("dead_letters.behind")
+            self._closing.wait(AGAIN_S)
 
 
 def _measure(desk: Desk) -> None:

@@ -142,10 +142,14 @@ def _undo(events: Sequence[Event], service: _Service, *, back: bool) -> Progress
 
 
 def _refused(refused: Sequence[Event], settled: Sequence[Settlement]) -> State:
-    """What an operator has made of the newest refusal."""
-    since = max(event.occurred_at for event in refused)
-    later = [one.action for one in settled if one.occurred_at >= since]
-    return _SETTLED[later[-1]] if later else "failed"
+    """What an operator has made of the newest refusals. One that answers a settlement names it: their times are of the
+    clocks of two machines."""
+    if not settled:
+        return "failed"
+    last, known = settled[-1], {one.event_id for one in settled}
+    answered = any(event.causation_id == last.event_id for event in refused)
+    others = [event.occurred_at for event in refused if event.causation_id not in known]
+    return "failed" if answered or max(others, default=0) > last.occurred_at else _SETTLED[last.action]
 
 
 def _status(ended: Event | None, services: Sequence[StepState], *, back: bool) -> Status:

@@ -31,11 +31,16 @@ class History:
         self._bootstrap = bootstrap
         self._codecs: dict[str, EventCodec] = {topic: event_codec(registry, topic) for topic in EVENT_TYPES}
 
-    def of(self, order_id: str, partition: int, since: Micros) -> list[Event]:
-        """What was told of the order from then on, by time; what cannot be read is left out. `partition` is its own."""
+    def of(self, order_id: str, partition: int, since: Micros, limit_s: float = LIMIT_S) -> list[Event]:
+        """What was told of the order from then on, by time; what cannot be read is left out. `partition` is its own.
+
+        `HistoryTooLongError` when that takes longer than the limit.
+        """
+        if limit_s <= 0:
+            raise HistoryTooLongError(f"no time was left for the history of order {order_id}; ask for it alone")
         consumer = Clients(self._bootstrap, READER).restorer()
         try:
-            found = list(self._events(consumer, order_id.encode(), partition, (since - SKEW_US) // 1000))
+            found = list(self._events(consumer, order_id.encode(), partition, (since - SKEW_US) // 1000, limit_s))
         except KafkaException as error:
             raise unreachable(self._bootstrap, error) from error
         finally:
@@ -43,15 +48,17 @@ class History:
         topics = list(EVENT_TYPES)
         return sorted(found, key=lambda event: (event.occurred_at, topics.index(topic_of(type(event))), event.version))
 
-    def _events(self, consumer: Consumer, key: bytes, partition: int, since_ms: int) -> Iterator[Event]:
+    def _events(self, consumer: Consumer, key: bytes, partition: int, since_ms: int, limit_s: float) -> Iterator[Event]:
+        until = monotonic() + limit_s
         asked = [TopicPartition(topic, partition, since_ms) for topic in EVENT_TYPES]
-        starts = [place for place in consumer.offsets_for_times(asked, REQUEST_S) if place.offset != OFFSET_END]
+        found = consumer.offsets_for_times(asked, min(REQUEST_S, limit_s))
+        starts = [place for place in found if place.offset != OFFSET_END]
         consumer.assign(starts)
-        unread, until = {place.topic for place in starts}, monotonic() + LIMIT_S
+        unread = {place.topic for place in starts}
         while unread:
             if monotonic() > until:
                 raise HistoryTooLongError(
-                    f"{', '.join(sorted(unread))} could not be read within {LIMIT_S:g} s; ask again"
+                    f"{', '.join(sorted(unread))} could not be read within {limit_s:.0f} s; ask again"
                 )
             for message in consumer.consume(BATCH, 0.1):
                 if message.error() is None:

@@ -8,13 +8,28 @@ from typing import Any, Protocol
 
 import msgspec
 
+from app.errors import PermanentError, RefusedError
 from app.streaming.errors import NotActiveError, StoreError
 from app.streaming.store import Store
-from app.streaming.table import key_prefix, row_key
+from app.streaming.table import TableSpec, key_prefix, row_key
 from app.streaming.task import Task
 
 SCAN_LIMIT = 10_000
 SELECT_STEP = 500
+
+
+class TooManyRowsError(RefusedError):
+    """There are more rows than one answer holds; ask for one of them."""
+
+
+class UnreadableRowError(PermanentError):
+    """This release cannot decode a row, however often it is asked for."""
+
+    def __init__(self, table: str, key: bytes, why: Exception) -> None:
+        super().__init__(
+            f"row {key!r} of {table} cannot be read by this release ({why}); run the one that wrote it, or build views "
+            "anew with `orderflow topology reset`"
+        )
 
 
 class Owned(Protocol):
@@ -45,24 +60,25 @@ class Reader:
         self._owned, self._ends, self._is_member = owned, ends, is_member
 
     def get(self, table: str, partition: int, key: tuple[str, ...]) -> Any | None:
-        """The row under this key, or None; `NotActiveError` when another worker may know better."""
+        """The row under this key, or None; `NotActiveError` when another worker may know better, `UnreadableRowError`
+        when none does."""
         task, store = self._active(partition)
         spec = task.state.tables[table].spec
         with _disk(partition):
             data = store.get(spec.prefix + row_key(key))
-        return None if data is None else spec.decode(data)
+        return None if data is None else _decoded(spec, spec.prefix + row_key(key), data)
 
     def scan(self, table: str, partition: int, first: tuple[str, ...]) -> list[Any]:
-        """All rows whose keys begin with these parts, in key order; more than the limit is a `NotActiveError`."""
+        """All rows whose keys begin with these parts, in key order; more than the limit is a `TooManyRowsError`."""
         task, store = self._active(partition)
         spec = task.state.tables[table].spec
-        rows: list[Any] = []
         with _disk(partition):
-            for _, data in store.scan(spec.prefix + key_prefix(first)):
-                if len(rows) >= SCAN_LIMIT:
-                    raise NotActiveError(f"{table} has more than {SCAN_LIMIT} rows under {first}; ask for one of them")
-                rows.append(spec.decode(data))
-        return rows
+            found = store.scan(spec.prefix + key_prefix(first))
+            rows = list(itertools.islice(found, SCAN_LIMIT + 1))
+        if len(rows) > SCAN_LIMIT:
+            shown = "/".join(first)
+            raise TooManyRowsError(f"{table} has more than {SCAN_LIMIT} rows under {shown}; ask for one of them")
+        return [_decoded(spec, key, data) for key, data in rows]
 
     async def select(
         self, table: str, partition: int, keep: Callable[[Any], bool], most: int
@@ -78,7 +94,7 @@ class Reader:
             spec = task.state.tables[table].spec
             with _disk(partition):
                 rows = list(itertools.islice(store.scan(spec.prefix, after), SELECT_STEP))
-            decoded = [(key[len(spec.prefix) :], spec.decode(data)) for key, data in rows]
+            decoded = [(key[len(spec.prefix) :], _decoded(spec, key, data)) for key, data in rows]
             found += [one for one in decoded if keep(one[1])]
             if len(rows) < SELECT_STEP:
                 break
@@ -97,6 +113,14 @@ class Reader:
         if owned is None or owned.task.status != "active" or owned.store is None or not self._is_member():
             raise NotActiveError(f"partition {partition} is not active here; ask its owner, or again in a moment")
         return owned.task, owned.store
+
+
+def _decoded(spec: TableSpec[Any], key: bytes, data: bytes) -> Any:
+    """The row under this full key."""
+    try:
+        return spec.decode(data)
+    except ValueError as error:
+        raise UnreadableRowError(spec.name, key[len(spec.prefix) :], error) from error
 
 
 @contextlib.contextmanager

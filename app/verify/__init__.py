@@ -79,7 +79,7 @@ class _Check:
         await asyncio.to_thread(self._letters.read, self._kafka)
         events = Events(decoder, self._cases, self._letters, await self._database.void())
         self._found += await asyncio.to_thread(events.read, self._kafka)
-        provider, carrier = self._settings.provider, self._settings.carrier
+        provider, carrier = self._settings.provider.rstrip("/"), self._settings.carrier.rstrip("/")
         for case_field, held in (
             ("charges", await self._services.ledger(provider, {*PAID, HELD}, {"refunded", "released"})),
             ("deliveries", await self._services.ledger(carrier, {"scheduled"}, {"cancelled"}, "delivery_id")),
@@ -102,7 +102,7 @@ class _Check:
 
     async def _compare_row(self, path: str) -> None:
         try:
-            served = await self._services.get(self._settings.api + path)
+            served = await self._services.get(self._settings.api.rstrip("/") + path)
         except NoAnswerError as error:
             self._found.append(Difference("row-unreadable", path, "an answer", str(error)))
         else:

@@ -9,6 +9,8 @@ from app.web.models import PRINTABLE, Body
 
 Moment = Annotated[str, Field(examples=["2026-01-01T00:00:00.000Z"])]
 State = Literal["dead", "redriving", "resolved", "discarded", "replaced"]
+# of what is looked for in PostgreSQL, which knows no text with a zero byte
+Id = Annotated[str, Field(pattern=PRINTABLE)]
 Text = Annotated[str, Field(max_length=1_000, pattern=PRINTABLE)]
 
 
@@ -121,18 +123,18 @@ class WholeGroupBody(Body):
 
 
 class NewNote(Body):
-    about: Annotated[str, Field(description="The id of a letter or of a group.")]
+    about: Annotated[Id, Field(description="The id of a letter or of a group.")]
     text: Annotated[Text, Field(min_length=1)]
 
 
 class Selection(Body):
     """Which letters; all that is given holds, and something must be."""
 
-    group: str | None = None
-    letters: Annotated[list[str] | None, Field(min_length=1)] = None
-    topology: str | None = None
+    group: Id | None = None
+    letters: Annotated[list[Id] | None, Field(min_length=1)] = None
+    topology: Id | None = None
     key: str | None = None
-    reason: str | None = None
+    reason: Id | None = None
     why: Annotated[Text, Field(description="For the audit.")] = ""
     rate: Annotated[int, Field(ge=1, le=MOST_RATE, description="Letters a second at most.")] = DEFAULT_RATE
     dry_run: Annotated[bool, Field(description="Freeze the set and show it; send nothing.")] = False
@@ -142,7 +144,7 @@ class NewRedrive(Selection):
     abort_share: Annotated[float, Field(ge=0, le=1)] = DEFAULT_SHARE
     force: Annotated[bool, Field(description="Also letters that were redriven 3 times.")] = False
     edits: Annotated[
-        dict[str, dict[str, Any]], Field(default_factory=dict, description="Letter -> the event to send in its place.")
+        dict[Id, dict[str, Any]], Field(default_factory=dict, description="Letter -> the event to send in its place.")
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 
 from app.deadletters import audit, keys, planned, reading, runs, shown
 from app.deadletters.choosing import Action
@@ -16,6 +16,7 @@ from app.deadletters.runs import Order
 from app.streaming.letters import Letter
 from app.streaming.names import group_id
 from app.web import dead_letter_models as models
+from app.web.models import PRINTABLE
 from app.web.openapi import Responses, problems
 from app.web.problem import ProblemError
 
@@ -36,12 +37,13 @@ async def _office(request: Request) -> Office:
 
 
 Opened = Annotated[Office, Depends(_office)]
+Named = Annotated[str, Path(pattern=PRINTABLE)]
 
 
 @router.get("", response_model=models.GroupsBody, responses=problems(422, 503))
 def groups(
     office: Opened,
-    topology: Annotated[str | None, Query()] = None,
+    topology: Annotated[str | None, Query(pattern=PRINTABLE)] = None,
     state: Annotated[list[models.State] | None, Query(description="Dead and redriving, if not given.")] = None,
 ) -> dict[str, Any]:
     """Letters by what they died of, the largest group first."""
@@ -50,15 +52,15 @@ def groups(
         return {"groups": [shown.failure(count) for count in reading.failures(desk.connection, asked)]}
 
 
-@router.get("/groups/{failure}", response_model=models.WholeGroupBody, responses=problems(404, 503))
-def group(failure: str, office: Opened) -> dict[str, Any]:
+@router.get("/groups/{failure}", response_model=models.WholeGroupBody, responses=problems(404, 422, 503))
+def group(failure: Named, office: Opened) -> dict[str, Any]:
     """One group with its notes and its open letters."""
     with office.reading() as desk:
         return desk.failure(failure)
 
 
-@router.get("/letters/{letter_id}", response_model=models.WholeLetterBody, responses=problems(404, 503))
-def letter(letter_id: str, office: Opened) -> dict[str, Any]:
+@router.get("/letters/{letter_id}", response_model=models.WholeLetterBody, responses=problems(404, 422, 503))
+def letter(letter_id: Named, office: Opened) -> dict[str, Any]:
     """One letter whole."""
     with office.reading() as desk:
         return desk.envelope(letter_id)
@@ -116,15 +118,17 @@ def discard(body: models.Selection, office: Opened, response: Response) -> dict[
         return _carry_out(office, desk, _order(body, "discard", []), {}, body.dry_run, response)
 
 
-@router.get("/runs/{run}", response_model=models.RunBody, responses=problems(404, 503))
-def campaign(run: str, office: Opened) -> dict[str, Any]:
+@router.get("/runs/{run}", response_model=models.RunBody, responses=problems(404, 422, 503))
+def campaign(run: Named, office: Opened) -> dict[str, Any]:
     """How far a campaign is."""
     with office.reading() as desk:
         return planned.progress(desk.connection, runs.find(desk.connection, run))
 
 
-@router.post("/runs/{run}/resume", status_code=202, response_model=models.RunBody, responses=problems(404, 409, 503))
-def resume(run: str, office: Opened) -> dict[str, Any]:
+@router.post(
+    "/runs/{run}/resume", status_code=202, response_model=models.RunBody, responses=problems(404, 409, 422, 503)
+)
+def resume(run: Named, office: Opened) -> dict[str, Any]:
     """Run a frozen set, or go on with a campaign that has ended."""
     with office.reading() as desk:
         found = runs.find(desk.connection, run)
@@ -132,8 +136,8 @@ def resume(run: str, office: Opened) -> dict[str, Any]:
         return planned.progress(desk.connection, found)
 
 
-@router.post("/runs/{run}/stop", status_code=202, response_model=models.RunBody, responses=problems(404, 503))
-def stop(run: str, office: Opened) -> dict[str, Any]:
+@router.post("/runs/{run}/stop", status_code=202, response_model=models.RunBody, responses=problems(404, 422, 503))
+def stop(run: Named, office: Opened) -> dict[str, Any]:
     """Stop a campaign that this service runs; it can be resumed."""
     with office.reading() as desk:
         found = runs.find(desk.connection, run)

@@ -15,11 +15,14 @@ from app.eventstore.port import CommandReusedError, StoreBusyError
 from app.inbox.audit import OperationReusedError
 from app.observability.log import logger
 from app.sagas.operations import OperationRefusedError
+from app.streaming.errors import KafkaUnreachableError
 from app.web.models import WORDS
 from app.web.problem import MEDIA_TYPE, Problem, ProblemError
 
 log = logger(__name__)
 
+# without a broker no process starts; a request to one that runs can be repeated
+_LATER = (TransientError, KafkaUnreachableError)
 _FRAMEWORK = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
 
@@ -32,7 +35,7 @@ def install(app: FastAPI) -> None:
         DeadLetterError,
         OperationRefusedError,
         OperationReusedError,
-        TransientError,
+        *_LATER,
     ):
         app.add_exception_handler(kind, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -55,7 +58,7 @@ def problem_of(error: Exception) -> Problem:
             return Problem(error.code, str(error))
         case StoreBusyError():
             return Problem("BUSY", f"{error}; the same request with the same Idempotency-Key is safe to repeat")
-        case TransientError():
+        case TransientError() | KafkaUnreachableError():
             return Problem("UNAVAILABLE", "not now; the same request with the same Idempotency-Key is safe to repeat")
         case _:
             return Problem("INTERNAL", "the request failed for a reason on our side; it is in the log")
@@ -63,7 +66,7 @@ def problem_of(error: Exception) -> Problem:
 
 async def _ours(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
-    if isinstance(error, TransientError):
+    if isinstance(error, _LATER):
         log.warning("request.unavailable", path=request.url.path, error=str(error))
     return _answer(problem)
 

@@ -18,9 +18,8 @@ PATIENCE_SECONDS = 1.0
 PAUSE_SECONDS = 0.05
 TIMEOUT = aiohttp.ClientTimeout(total=1.0, sock_connect=0.25)
 CONNECTIONS = 200
-# of a worker's last word: the row, no such row, or a row that it cannot read
-STATUSES = frozenset({200, 404, 500})
-FORMS = frozenset({"application/json", MEDIA_TYPE})
+# of a worker's last word, by status: the row; no such row, more rows than it gives out, or one that it cannot read
+FORMS = {200: "application/json", 404: MEDIA_TYPE, 422: MEDIA_TYPE, 500: MEDIA_TYPE}
 
 
 class Readable(Protocol):
@@ -67,7 +66,7 @@ class Gateway:
         try:
             async with self._client.get(url, allow_redirects=False, timeout=limit) as answer:
                 # another program may have the address of a dead worker
-                if answer.status not in STATUSES or answer.content_type not in FORMS:
+                if FORMS.get(answer.status) != answer.content_type:
                     return None
                 return Response(await answer.read(), answer.status, media_type=answer.headers["content-type"])
         except (aiohttp.ClientError, TimeoutError):

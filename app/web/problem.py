@@ -8,7 +8,7 @@ from app.errors import OrderflowError
 
 MEDIA_TYPE = "application/problem+json"
 
-# code -> HTTP status and title; the codes of views are those of Kafka Streams
+# code -> HTTP status and title; what Kafka Streams tells of views too has the code that it has there
 CODES: Mapping[str, tuple[int, str]] = {
     "REQUEST_INVALID": (422, "The request does not say what it should"),
     "REQUEST_UNREADABLE": (400, "The request cannot be read"),
@@ -37,6 +37,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "EDIT_REFUSED": (422, "The payload may not take the place of the letter's"),
     "CAMPAIGN_RUNNING": (409, "A campaign is running"),
     "CAMPAIGN_ABORTED": (409, "The campaign has ended by itself"),
+    "TOO_MANY_ROWS": (422, "The view has more rows than one answer holds"),
     "NOT_ACTIVE": (503, "No worker serves this row now"),
     "STORE_EXCEPTION": (500, "The row cannot be read"),
 }
@@ -67,9 +68,20 @@ class Problem(msgspec.Struct, frozen=True):
         return msgspec.json.encode(members | dict(self.extras))
 
 
+class _Told(msgspec.Struct):
+    code: str
+    detail: str
+
+
 class ProblemError(OrderflowError):
     """Ends a request with `problem` as its answer."""
 
     def __init__(self, code: str, detail: str, **extras: object) -> None:
         super().__init__(detail)
         self.problem = Problem(code, detail, extras)
+
+
+def told(body: bytes) -> ProblemError:
+    """The problem that another process of ours has answered with."""
+    said = msgspec.json.decode(body, type=_Told)
+    return ProblemError(said.code, said.detail)

@@ -37,6 +37,6 @@ for _view in VIEWS:
         _endpoint(_view),
         name=_view.name,
         summary=_view.summary,
-        responses=problems(404, 422, 503),
+        responses=problems(404, 422, 500, 503),
         openapi_extra={"parameters": _parameters(_view)},
     )

@@ -1,12 +1,11 @@
 """Finds the sagas of orders: orchestrated ones at the workers that run them, choreographed ones in what was told."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence, Set
 from time import monotonic
-from typing import TypeVar
 from uuid import UUID
 
-import aiohttp
 import msgspec
 
 from app.domain import fulfilment_saga
@@ -14,25 +13,31 @@ from app.domain.events import Event, Micros, OrderCreated
 from app.domain.orders import UnknownOrderError
 from app.domain.requests import ResolveStep, RetryStep, SagaOperation, Settlement, SkipStep
 from app.domain.streams import Envelope
-from app.eventstore.port import EventStore
+from app.errors import TransientError
+from app.eventstore.port import EventStore, UnreadableEventError
 from app.inbox import choreographed
 from app.inbox.audit import Audit
-from app.inbox.history import History
+from app.inbox.history import LIMIT_S, History
 from app.inbox.sending import Sender
+from app.observability.log import logger
 from app.sagas import machine
 from app.sagas.instance import Action, Instance, Operate, Status
 from app.serde.topics import ORDERS_EVENTS, topic_of
+from app.streaming.errors import KafkaUnreachableError
+from app.web import saga_workers
 from app.web.gateway import Gateway
 from app.web.problem import ProblemError
-from app.web.saga_pages import FULFILMENTS, LISTS, SAGA, SAGAS, SERVICES, Late
+from app.web.saga_pages import Late
+from app.web.saga_unread import unread
 from app.web.views import partition_of
+
+log = logger(__name__)
 
 _COMMANDS: dict[Action, type[SagaOperation]] = {"retry": RetryStep, "skip": SkipStep, "resolve": ResolveStep}
 
-LIST_TIMEOUT = aiohttp.ClientTimeout(total=20.0, sock_connect=0.25)
-(SAGAS_LIST, _), (NOT_UNDONE_LIST, _), (OVERDUE_LIST, _) = (LISTS[table] for table in (SAGAS, SERVICES[0], FULFILMENTS))
-ItemT = TypeVar("ItemT")
 HEARD_S, PAUSE_S = 10.0, 0.1
+# histories for one list: each takes a thread and a client of Kafka's, and who asks has a limit too
+SIDE_BY_SIDE, HISTORIES_S = 4, 20.0
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -43,13 +48,9 @@ class Found(msgspec.Struct, frozen=True):
     waits_for: str = ""
 
 
-class _Row(msgspec.Struct):
-    instance: Instance
-
-
 class SagaDesk:
-    """`gateway` reaches the workers that run sagas, `services` those of each service, `outcomes` those that decide
-    choreographed orders; `deadline_us` is what such an order has."""
+    """`gateway` reaches the workers that run sagas, `services` those of payments, inventory and shipping, `outcomes`
+    those that decide choreographed orders; `deadline_us` is what such an order has."""
 
     def __init__(
         self,
@@ -71,34 +72,67 @@ class SagaDesk:
 
     async def listed(self, state: Status) -> list[Found]:
         """Orchestrated ones in that state, and choreographed ones with an undoing that failed, the oldest first."""
-        instances = await _listed(self._gateway, SAGAS_LIST, f"?state={state}", list[Instance])
-        found = [_found(instance) for instance in instances]
+        found = [_found(instance) for instance in await saga_workers.in_state(self._gateway, state)]
         if state == "COMPENSATION_FAILED":
-            asked = [_listed(service, NOT_UNDONE_LIST, "", list[str]) for service in self._services]
-            for order_id in {order_id for listed in await asyncio.gather(*asked) for order_id in listed}:
-                one = await self.find(order_id, await self.told(order_id))
-                found += [one] if one.instance.status == state else []
+            found += [one for one in await self._not_undone() if one.instance.status == state]
         return sorted(found, key=_age)
+
+    async def _not_undone(self) -> list[Found]:
+        """The orders of which services say that an undoing failed."""
+        asked = [saga_workers.not_undone(service) for service in self._services]
+        failed: dict[str, set[str]] = defaultdict(set)
+        for step, listed in zip(choreographed.SETTLED_BY, await asyncio.gather(*asked), strict=False):
+            for order_id in listed:
+                failed[order_id].add(step)
+        turns, until = asyncio.Semaphore(SIDE_BY_SIDE), monotonic() + HISTORIES_S
+
+        async def one(order_id: str, steps: Set[str]) -> Found:
+            async with turns:
+                return await self._known(order_id, steps, until)
+
+        return await asyncio.gather(*[one(order_id, steps) for order_id, steps in failed.items()])
+
+    async def _known(self, order_id: str, failed: Set[str], until: float) -> Found:
+        """By its history where that can be read until then; else by its own events, and by these steps that failed."""
+        stored = await self._own(order_id)
+        try:
+            if stored:
+                return await self.find(order_id, await self._told(stored, until - monotonic()))
+        except (TransientError, KafkaUnreachableError) as error:
+            log.warning("saga.history_unread", order_id=order_id, error=f"{type(error).__name__}: {error}")
+        return Found(unread(order_id, stored, self._deadline_us, failed), choreographed.STEPS)
 
     async def overdue(self) -> list[Found]:
         """Choreographed ones without an outcome past their deadline, the oldest first."""
-        late = await _listed(self._outcomes, OVERDUE_LIST, "", list[Late])
-        found = [await self._late(one) for one in late]
+        found = [await self._late(one) for one in await saga_workers.overdue(self._outcomes)]
         return sorted([one for one in found if not one.instance.ended], key=_age)
 
     async def _late(self, late: Late) -> Found:
         """As its own events tell, which say whether it has ended meanwhile."""
-        instance = choreographed.saga(await self._stored(late.order_id), self._deadline_us)
-        return Found(instance, choreographed.STEPS, late.waits_for)
+        stored = await self._own(late.order_id)
+        if stored:
+            return Found(choreographed.saga(stored, self._deadline_us), choreographed.STEPS, late.waits_for)
+        return Found(unread(late.order_id, stored, self._deadline_us), choreographed.STEPS, late.waits_for)
+
+    async def _own(self, order_id: str) -> Sequence[Event]:
+        """Its own events; none of an order that the store does not know, or cannot read: it is listed all the same."""
+        try:
+            return await self._stored(order_id)
+        except (UnknownOrderError, UnreadableEventError) as error:
+            log.warning("saga.order_unread", order_id=order_id, error=f"{type(error).__name__}: {error}")
+            return []
 
     async def told(self, order_id: str) -> list[Event]:
         """All that was told of the order, by time: its own events are those of the store."""
-        stored = await self._stored(order_id)
-        partition = partition_of(order_id, self._gateway.partitions)
-        heard = await asyncio.to_thread(self._history.of, order_id, partition, stored[0].occurred_at)
+        return await self._told(await self._stored(order_id), LIMIT_S)
+
+    async def _told(self, stored: Sequence[Event], limit_s: float) -> list[Event]:
+        created = stored[0]
+        partition = partition_of(created.order_id, self._gateway.partitions)
+        heard = await asyncio.to_thread(self._history.of, created.order_id, partition, created.occurred_at, limit_s)
         others = [event for event in heard if topic_of(type(event)) != ORDERS_EVENTS]
         # whatever the clocks of other machines say, nothing was told of it before it was created
-        return [stored[0], *sorted([*stored[1:], *others], key=lambda event: event.occurred_at)]
+        return [created, *sorted([*stored[1:], *others], key=lambda event: event.occurred_at)]
 
     async def find(self, order_id: str, events: Sequence[Event]) -> Found:
         """Where the order of these events stands."""
@@ -159,17 +193,10 @@ class SagaDesk:
         return stored
 
     async def _orchestrated(self, order_id: str) -> Found:
-        answer = await self._gateway.read(SAGA, {"order_id": order_id})
-        if answer.status_code != 200:
+        instance = await saga_workers.saga(self._gateway, order_id)
+        if instance is None:
             raise ProblemError("SAGA_UNKNOWN", f"the saga of order {order_id} has not begun yet; ask again in a moment")
-        return _found(msgspec.json.decode(answer.body, type=_Row).instance)
-
-
-async def _listed(gateway: Gateway, path: str, query: str, kind: type[list[ItemT]]) -> list[ItemT]:
-    """What the workers of all partitions list."""
-    targets = [f"{path}/{partition}{query}" for partition in range(gateway.partitions)]
-    asked = [gateway.ask(partition, target, path[1:], LIST_TIMEOUT) for partition, target in enumerate(targets)]
-    return [item for answer in await asyncio.gather(*asked) for item in msgspec.json.decode(answer.body, type=kind)]
+        return _found(instance)
 
 
 def _age(one: Found) -> tuple[Micros, str]:

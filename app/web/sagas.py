@@ -12,7 +12,8 @@ from app.sagas.instance import Action, Operate
 from app.web import saga_models as models
 from app.web import saga_shown
 from app.web.conditions import command_id
-from app.web.openapi import problems
+from app.web.models import PRINTABLE
+from app.web.openapi import Responses, problems
 from app.web.orders import IdempotencyKey
 from app.web.saga_desk import Found, SagaDesk
 
@@ -33,14 +34,17 @@ async def _desk(request: Request) -> SagaDesk:
 Desk = Annotated[SagaDesk, Depends(_desk)]
 
 
-@router.get("", response_model=models.SagasBody, responses=problems(422, 503))
+@router.get("", response_model=models.SagasBody, responses=problems(422, 500, 503))
 async def sagas(
     desk: Desk,
     state: Annotated[
         list[models.Listed] | None, Query(description="Those that wait for an operator, if not given.")
     ] = None,
 ) -> dict[str, Any]:
-    """Sagas in these states, the oldest first; of choreographed orders those with a failed undoing, or overdue."""
+    """Sagas in these states, the oldest first; of choreographed orders those with a failed undoing, or overdue.
+
+    One whose history cannot be read in time is listed by what is known without it.
+    """
     found: list[Found] = []
     wanted: Sequence[models.Listed] = state or (*saga_shown.FAILED, "OVERDUE")
     for each in wanted:
@@ -54,7 +58,7 @@ async def acts(desk: Desk) -> dict[str, Any]:
     return {"actions": [msgspec.structs.asdict(act) for act in await desk.audit.acts()]}
 
 
-@router.get("/{order_id}", response_model=models.WholeSagaBody, responses=problems(404, 422, 503))
+@router.get("/{order_id}", response_model=models.WholeSagaBody, responses=problems(404, 422, 500, 503))
 async def saga(order_id: UUID, desk: Desk) -> dict[str, Any]:
     """The steps of an order of either kind, and its timeline."""
     events = await desk.told(str(order_id))
@@ -65,7 +69,7 @@ async def saga(order_id: UUID, desk: Desk) -> dict[str, Any]:
 def _operation(action: Action) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def operate(
         order_id: UUID,
-        step: Annotated[str, Path(max_length=MAX_TEXT)],
+        step: Annotated[str, Path(max_length=MAX_TEXT, pattern=PRINTABLE)],
         body: models.NewOperation,
         desk: Desk,
         response: Response,
@@ -80,6 +84,7 @@ def _operation(action: Action) -> Callable[..., Awaitable[dict[str, Any]]]:
     return operate
 
 
+_SENT: Responses = {202: {"description": "Sent; the saga has not told of it yet."}}
 _MEANINGS: dict[Action, str] = {
     "retry": "Ask for the step again, with all its attempts.",
     "skip": "Go on without the step: it stays as it is.",
@@ -93,5 +98,5 @@ for _action, _meaning in _MEANINGS.items():
         name=f"{_action}-step",
         summary=_meaning,
         response_model=models.SagaBody,
-        responses={202: {"description": "Sent; the saga has not told of it yet."}, **problems(400, 404, 409, 422, 503)},
+        responses={**_SENT, **problems(400, 404, 409, 422, 500, 503)},
     )

@@ -36,6 +36,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     topology: str = "order-views"
     table: str
     scan: bool = False
+    alone: str = ""
+    """Of a scan: where one of its rows is shown, for who asks for more rows than one answer holds."""
     partition_key: Callable[[Params], str]
     row_key: Callable[[Params], tuple[str, ...]]
     render: Callable[[Params, Sequence[Any]], Shown | None]
@@ -182,6 +184,7 @@ VIEWS: tuple[View, ...] = (
         path="/views/customers/{customer_id}/orders",
         table="customer_orders",
         scan=True,
+        alone="/views/orders/{order_id}",
         partition_key=itemgetter("customer_id"),
         row_key=lambda params: (params["customer_id"],),
         render=_orders,

@@ -1,18 +1,23 @@
 """What a worker serves over Faust's web: its own rows, its tasks, its health."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from app.observability import metrics
+from app.observability.log import logger
 from app.streaming.errors import NotActiveError
-from app.streaming.reader import Reader
+from app.streaming.reader import Reader, TooManyRowsError, UnreadableRowError
+from app.streaming.table import row_key
 from app.web import saga_pages
 from app.web.owners import Directory
 from app.web.problem import MEDIA_TYPE, Problem, ProblemError
 from app.web.views import VIEWS, Params, View, partition_of
+
+log = logger(__name__)
 
 Page: TypeAlias = Callable[..., Awaitable[Any]]
 OWNER_SECONDS = 0.25  # below the gateway's patience with one worker
@@ -61,7 +66,8 @@ def mount(
         try:
             view, params = _found(views, f"/views/{place}", dict(request.query))
             partition = partition_of(view.partition_key(params), partitions)
-            shown = _rendered(view, params, partition, reader) | {"worker": name}
+            with _told_where_unreadable():
+                shown = _rendered(view, params, partition, reader) | {"worker": name}
             return page.bytes(msgspec.json.encode(shown), content_type="application/json")
         except ProblemError as error:
             return _problem(page, error.problem)
@@ -87,7 +93,10 @@ def mount(
 def _listing(select: saga_pages.Select, reader: Reader) -> Page:
     async def listed(page: Any, request: Any, partition: str) -> Any:
         try:
-            found = await select(reader, int(partition), request.query)
+            with _told_where_unreadable():
+                found = await select(reader, int(partition), request.query)
+        except ProblemError as error:
+            return _problem(page, error.problem)
         except NotActiveError as error:
             return _problem(page, Problem("NOT_ACTIVE", str(error)))
         return page.bytes(found, content_type="application/json")
@@ -117,14 +126,34 @@ async def _owner(group: Directory, partition: int, name: str) -> dict[str, objec
 def _rendered(view: View, params: Params, partition: int, reader: Reader) -> dict[str, Any]:
     standing, key = reader.standing(partition), view.row_key(params)
     if view.scan:
-        rows = reader.scan(view.table, partition, key)
+        rows = _scanned(view, partition, key, reader)
     else:
         found = reader.get(view.table, partition, key)
         rows = [] if found is None else [found]
-    shown = view.render(params, rows)
+    try:
+        shown = view.render(params, rows)
+    except msgspec.MsgspecError as error:  # of a part that is packed within its row
+        raise UnreadableRowError(view.table, row_key(key), error) from error
     if shown is None:
         raise ProblemError("DOES_NOT_EXIST", f"{view.name} has no row {'/'.join(key)}; it may come, or never was")
     return shown | {"position": standing.position, "lag": standing.lag}
+
+
+def _scanned(view: View, partition: int, first: tuple[str, ...], reader: Reader) -> list[Any]:
+    try:
+        return reader.scan(view.table, partition, first)
+    except TooManyRowsError as error:
+        raise ProblemError("TOO_MANY_ROWS", f"{error} at {view.alone}") from error
+
+
+@contextmanager
+def _told_where_unreadable() -> Iterator[None]:
+    """A row that cannot be read is a problem of its own: no other worker can read it, and nobody need ask again."""
+    try:
+        yield
+    except UnreadableRowError as error:
+        log.error("row.unreadable", error=str(error))
+        raise ProblemError("STORE_EXCEPTION", str(error)) from error
 
 
 def _problem(page: Any, problem: Problem) -> Any:

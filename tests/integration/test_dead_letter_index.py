@@ -1,5 +1,6 @@
 """The index of dead letters: what it says is what the topics say, however often and by whomever it is filled."""
 
+import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,18 +9,30 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.deadletters import audit, reading, runs
+from app.deadletters import audit, reading, runs, shown
 from app.deadletters.campaign import Campaign
 from app.deadletters.desk import FilledDesk
-from app.deadletters.errors import IndexMissingError, NoLetterError
+from app.deadletters.errors import IndexMissingError, IndexUnavailableError, NoLetterError
 from app.deadletters.reading import Filter
 from app.deadletters.runs import Order
-from app.streaming.failures import Behind
-from tests.contract.dead_letters import PARTITIONS, Post
+from app.streaming.failures import OURS, Attempt, Behind, Redrive, dead_letter
+from app.streaming.letters import outcome_output, redrive_output
+from app.streaming.record import Output, Record
+from tests.contract.dead_letters import NOW_MS, PARTITIONS, SOURCE, Post, raised
 from tests.topics import MakeTopics
 
 TABLES = ("positions", "failures", "letters", "submissions", "outcomes")
 LETTERS = 40
+# what no worker writes into a header: neither a name nor a number, or one that no column takes, or no calendar
+STRANGE = (
+    None,
+    b"",
+    b"\0",
+    b"\xff\xfe",
+    b"-1",
+    *(str(number).encode() for number in (2**31, 2**62, 2**63, 10**30)),
+    "".join(random.Random(7).choices("".join(map(chr, range(0x4E00, 0x9FFF))), k=2_500)).encode(),
+)
 
 
 @pytest.fixture
@@ -127,3 +140,64 @@ def test_a_letter_that_is_none_and_a_database_without_tables_are_told(post: Post
         desk.connection.execute("drop schema dead_letters cascade")
     with pytest.raises(IndexMissingError, match="orderflow migrate"), post.desk(database):
         pass
+
+
+def strange(output: Output) -> list[Output]:
+    """The record with each of the engine's headers but the last one, which counts the others, as none writes it."""
+    headers = list(output.headers)
+    return [
+        Output(
+            output.topic,
+            output.key,
+            output.value,
+            [*headers[:place], (name, value), *headers[place + 1 :]],
+            output.partition,
+            output.timestamp_ms,
+        )
+        for place, (name, _) in enumerate(headers)
+        for value in STRANGE
+        if name.startswith("__") and name != OURS + "headers"
+    ]
+
+
+def test_whatever_letters_and_outcomes_say_the_index_gets_past_them_and_all_it_holds_can_be_shown(
+    post: Post, database: str
+) -> None:
+    post.die(b"first")
+    with post.desk(database) as desk:
+        (first,) = reading.letters(desk.connection, Filter(key=b"first"))
+        letter = reading.content(desk.connection, first.id)
+    redrive, behind = Redrive(first.id, "run-1", 1, "a-dlq:0:0"), Behind(1, f"{SOURCE}:0:9")
+    record = Record(SOURCE, 0, 1, NOW_MS, b"strange", b"\x07", [("h", b"1")])
+    failed = raised(ValueError("no total"))
+    for output in (
+        dead_letter(post.group, record, 0, Attempt(2, NOW_MS, redrive), failed, "parked-behind", NOW_MS, behind),
+        outcome_output(post.group, redrive, "returned", b"first", 0, NOW_MS),
+        redrive_output(letter, "redrive", "run-1"),
+    ):
+        for one in strange(output):
+            post.put(one)
+    for key in (b"0", b"1"):  # one in each partition, behind all of them
+        post.die(key)
+    with post.desk(database) as desk:
+        assert [len(reading.letters(desk.connection, Filter(key=key))) for key in (b"0", b"1")] == [1, 1]
+        found = reading.letters(desk.connection, Filter())
+        assert len(found) > len(STRANGE)
+        for entry in found:
+            assert shown.line(desk.envelope(entry.id))
+        for group in reading.failures(desk.connection, Filter()):
+            assert shown.line(desk.failure(group.id))
+
+
+def test_a_database_that_takes_no_writes_is_unavailable_until_it_does(post: Post, database: str) -> None:
+    """As a standby that is not promoted yet."""
+    post.die(b"key")
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"alter database {connection.info.dbname} set default_transaction_read_only = on".encode())
+    with pytest.raises(IndexUnavailableError, match="read-only transaction"), post.desk(database):
+        pass
+
+
+def test_what_no_database_takes_is_not_told_as_one_that_is_away(post: Post, database: str) -> None:
+    with pytest.raises(psycopg.DataError), post.desk(database) as desk:
+        reading.letters(desk.connection, Filter(reason="\0"))

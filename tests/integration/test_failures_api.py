@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 import uvicorn
 
+from app.deadletters import feed
 from app.deadletters.alone import alone
 from app.deadletters.office import Office
 from app.domain.events import Event, OrderCreated
@@ -46,8 +48,16 @@ def post(kafka: str, make_topics: MakeTopics, unique: Callable[[str], str]) -> P
 
 @pytest.fixture
 def api(post: Post, database: str) -> Iterator[httpx.Client]:
-    """The service on a port of its own, over the index, which is kept up to date meanwhile."""
+    """The service over the index, which is kept up to date meanwhile."""
     office = Office(post.kafka, database, [post.group], committed_registry())
+    with serving(office) as client, office.open():
+        until(lambda: len(client.get("/failures").json()["groups"]) == 3)
+        yield client
+
+
+@contextmanager
+def serving(office: Office) -> Iterator[httpx.Client]:
+    """The service on a port of its own."""
     people = People(MemoryPersonKeys())
     app = create_app(MemoryEventStore(), Gateway(NoOwners(), 4, None), people, lambda: NOW)  # type: ignore[arg-type]  # asked for no view
     dead_letters.serve(app, office)
@@ -56,8 +66,7 @@ def api(post: Post, database: str) -> Iterator[httpx.Client]:
     thread.start()
     until(lambda: server.started)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    with office.open(), httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
-        until(lambda: len(client.get("/failures").json()["groups"]) == 3)
+    with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
         yield client
     server.should_exit = True
     thread.join(PATIENCE_S)
@@ -171,6 +180,46 @@ def test_what_cannot_be_done_and_what_is_not_there_is_a_problem(api: httpx.Clien
     problem(api.get("/failures/groups/nosuch"), 404, "GROUP_UNKNOWN")
     problem(api.get("/failures/runs/nosuch"), 404, "RUN_UNKNOWN")
     assert api.get("/failures/keys/nosuch").json() == {"key": "nosuch", "dead": [], "chain": []}
+
+
+def test_an_id_that_none_can_have_is_refused_by_its_name(api: httpx.Client) -> None:
+    for path, at in (
+        ("groups/%00", "path.failure"),
+        ("letters/%00", "path.letter_id"),
+        ("runs/%00", "path.run"),
+        ("?topology=%00", "query.topology"),
+    ):
+        body = problem(api.get(f"/failures{'' if path[0] == '?' else '/'}{path}"), 422, "REQUEST_INVALID")
+        assert [mistake["at"] for mistake in body["errors"]] == [at]
+    bodies: list[tuple[str, dict[str, object], str]] = [
+        ("notes", {"about": "\0", "text": "x"}, "about"),
+        ("redrive", {"group": "\0"}, "group"),
+        ("redrive", {"letters": ["\0"]}, "letters.0"),
+        ("redrive", {"edits": {"\0": {}}}, "edits.\0.[key]"),
+        ("discard", {"topology": "\0"}, "topology"),
+        ("discard", {"reason": "\0"}, "reason"),
+    ]
+    for path, asked, at in bodies:
+        body = problem(api.post(f"/failures/{path}", json=asked), 422, "REQUEST_INVALID")
+        assert [mistake["at"] for mistake in body["errors"]] == [at]
+    for path in ("runs/%00/resume", "runs/%00/stop"):
+        problem(api.post(f"/failures/{path}"), 422, "REQUEST_INVALID")
+
+
+def test_a_key_is_any_bytes(api: httpx.Client) -> None:
+    assert api.get("/failures/keys/%00").json() == {"key": "\0", "dead": [], "chain": []}
+    problem(api.post("/failures/discard", json={"key": "\0"}), 409, "NOTHING_TO_SEND")
+
+
+def test_without_a_broker_what_needs_one_is_to_be_asked_again(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "REQUEST_S", 0.5)
+    with serving(Office("127.0.0.1:1", database, ["orderflow-nobody"], committed_registry())) as client:
+        assert client.get("/failures").status_code == 200
+        bodies = {"notes": {"about": "nosuch", "text": "x"}, "redrive": {"key": "key-1"}, "discard": {"key": "key-1"}}
+        for path, body in bodies.items():
+            answer = client.post(f"/failures/{path}", json=body)
+            problem(answer, 503, "UNAVAILABLE")
+            assert answer.headers["retry-after"] == "1"
 
 
 def test_the_pages_are_described(api: httpx.Client) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+import msgspec
 import pytest
 
 from app.domain import events as e
@@ -29,6 +30,12 @@ async def test_a_clean_system_shows_no_difference(system: SmallSystem) -> None:
     report = await checked(system)
     assert (report.differences, report.not_quiet, report.clean) == ((), (), True)
     assert (report.orders, report.confirmed, report.cancelled, report.rows) == (2, 1, 1, 8)
+
+
+async def test_addresses_with_a_slash_at_their_end_are_the_same_ones(system: SmallSystem) -> None:
+    addresses = {name: getattr(system.settings, name) + "/" for name in ("api", "provider", "carrier")}
+    report = await run(msgspec.structs.replace(system.settings, **addresses), timeout=20)
+    assert (report.differences, report.clean) == ((), True)
 
 
 async def test_hostile_records_are_no_difference_once_every_reader_has_dead_lettered_them(system: SmallSystem) -> None:

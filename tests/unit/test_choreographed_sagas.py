@@ -120,6 +120,22 @@ def test_a_refund_that_is_refused_again_waits_again_and_one_that_is_made_ends_it
     assert told(*retried, PaymentRefunded).status == "COMPENSATED"
 
 
+def test_a_refusal_that_answers_a_retry_is_the_newer_one_whatever_the_clocks_of_both_say() -> None:
+    """The machine that took the operator's command may be ahead of the one that makes the refund."""
+    created, paid, cancelled = (
+        event(kind, 1, occurred_at=NOW) for kind in (OrderCreated, PaymentCompleted, OrderCancelled)
+    )
+    refused = event(PaymentReleaseRefused, 2, order_version=1, occurred_at=NOW + 1)
+    retried = event(SettleRefund, 1, action="retry", occurred_at=NOW + 60_000_000)
+    again = event(PaymentReleaseRefused, 3, order_version=1, occurred_at=NOW + 2_000_000, causation_id=retried.event_id)
+    assert state_of_refund(created, paid, cancelled, refused, retried) == "asked"
+    assert state_of_refund(created, paid, cancelled, refused, again, retried) == "failed"
+
+
+def state_of_refund(*events: Event) -> str:
+    return choreographed.saga(events, DEADLINE_US).steps[1].undo.state
+
+
 DONE = (PaymentCompleted, StockReserved, DeliveryScheduled, OrderCancelled)
 BACK: tuple[type[Event], ...] = (PaymentRefunded, StockReleased, DeliveryCancelled)
 

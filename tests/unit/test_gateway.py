@@ -91,6 +91,22 @@ async def test_a_row_that_does_not_exist_is_the_owners_word(start: Start) -> Non
     assert answer.headers["content-type"] == MEDIA_TYPE
 
 
+@pytest.mark.parametrize("code", ["TOO_MANY_ROWS", "STORE_EXCEPTION"])
+async def test_why_a_row_will_not_come_is_the_owners_word_too(start: Start, code: str) -> None:
+    problem = Problem(code, "ask for less, or have it mended")
+    answer = await read(Directory({PARTITION: await start(Worker(problem.body(), problem.status, MEDIA_TYPE))}))
+    assert (answer.status_code, answer.body) == (problem.status, problem.body())
+
+
+@pytest.mark.parametrize(("status", "form"), [(200, MEDIA_TYPE), (404, "application/json"), (500, "text/plain")])
+async def test_an_answer_in_a_form_that_no_worker_gives_it_is_not_believed(
+    start: Start, status: int, form: str
+) -> None:
+    stranger, new = Worker(b"{}", status, form), Worker(b'{"sku": "mine"}')
+    answer = await read(Directory({PARTITION: await start(stranger)}, {PARTITION: await start(new)}))
+    assert answer.body == new.body
+
+
 async def test_a_row_that_moved_is_followed(start: Start) -> None:
     old, new = Worker(NOT_ACTIVE.body(), 503, MEDIA_TYPE), Worker(b"{}")
     answer = await read(Directory({PARTITION: await start(old)}, {PARTITION: await start(new)}))
