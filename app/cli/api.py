@@ -23,6 +23,7 @@ from app.people.people import People
 from app.people.postgres import PostgresPersonKeys
 from app.serde.codec import event_codec
 from app.serde.lock import committed_registry
+from app.serde.registry_asked import registry_at
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.names import group_id
 from app.web import dead_letters, people, sagas
@@ -53,7 +54,7 @@ def api() -> None:
 
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
-    codec = event_codec(committed_registry(), ORDERS_EVENTS)
+    codec = event_codec(registry_at(settings.registry), ORDERS_EVENTS)
     groups = [group_id(name) for name in catalogue.NAMES]
     office = Office(settings.kafka, settings.postgres, groups, committed_registry())
     async with PostgresEventStore(settings.postgres, codec) as store, new_client() as client:
@@ -89,7 +90,7 @@ def _saga_desk(settings: Settings, store: PostgresEventStore, client: aiohttp.Cl
         _gateway_to(orchestration.NAME, settings, client),
         [_gateway_to(service.NAME, settings, client) for service in (payments, inventory, shipping)],
         _gateway_to(fulfilment.NAME, settings, client),
-        History(settings.kafka, committed_registry()),
+        History(settings.kafka, registry_at(settings.registry)),
         audit,
         Sender(settings.kafka, committed_registry()),
         deadline_us=int(settings.order_deadline * 1_000_000),

@@ -28,7 +28,7 @@ from app.observability.log import logger, setup
 from app.people.recipients import StoredRecipients
 from app.serde.codec import EventCodec, event_codec
 from app.serde.decoder import decoder_in_use
-from app.serde.lock import committed_registry
+from app.serde.registry_asked import registry_at
 from app.serde.topics import ORDERS_EVENTS
 from app.streaming.faust.app import App, Membership
 from app.streaming.faust.process import serve
@@ -82,15 +82,16 @@ def _void(settings: Settings) -> VoidRecords:
         return {}
 
 
-def _orders() -> EventCodec:
-    return event_codec(committed_registry(), ORDERS_EVENTS)
+def _orders(settings: Settings) -> EventCodec:
+    """Of what is stored, which a process of the next release may have written."""
+    return event_codec(registry_at(settings.registry), ORDERS_EVENTS)
 
 
 @contextlib.asynccontextmanager
 async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | None]:
     """What the topology acts through, open while it runs."""
     if name in {fulfilment.NAME, orchestration.NAME}:
-        async with PostgresEventStore(settings.postgres, _orders()) as store:
+        async with PostgresEventStore(settings.postgres, _orders(settings)) as store:
             yield Decisions(Commands(store, now_us))
         return
     limit_s = settings.gateway_timeout
@@ -100,7 +101,7 @@ async def _gateway(name: str, settings: Settings) -> AsyncIterator[Gateway | Non
     elif name == inventory.NAME:
         party = PostgresWarehouse(settings.postgres, limit_s)
     elif name == shipping.NAME:
-        party = HttpCarrier(settings.carrier, limit_s, StoredRecipients(settings.postgres, _orders()))
+        party = HttpCarrier(settings.carrier, limit_s, StoredRecipients(settings.postgres, _orders(settings)))
     elif name == alerts.NAME:
         party = Everywhere(*_receivers(settings))
     else:

@@ -36,6 +36,7 @@ from app.domain.requests import (
     ScheduleDelivery,
     ServiceCommand,
 )
+from app.domain.service import UNAVAILABLE
 from app.sagas.definition import Ask, Definition, Retry, Step
 from app.sagas.definitions import Definitions
 
@@ -50,11 +51,17 @@ AGAIN = Retry((timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10
 UNTIL_DECIDED = Retry((timedelta(seconds=5), timedelta(seconds=30)), endless=True)
 
 
+def unanswered(refused: type[Event]) -> str:
+    """The reply of a service that has had no answer itself: what it was asked may have been done."""
+    return f"{refused.__name__}({UNAVAILABLE.code})"
+
+
 def _does(command: type[ServiceCommand], done: type[Event], refused: type[Event], retry: Retry = ONCE) -> Ask:
     return Ask(
         command=command.__name__,
         done=(done.__name__,),
         refused=(refused.__name__,),
+        failed=(unanswered(refused),),
         timeout=SERVICE_TIMEOUT,
         retry=retry,
     )
@@ -65,6 +72,7 @@ def _undoes(command: type[ServiceCommand], *done: type[Event], refused: tuple[ty
         command=command.__name__,
         done=tuple(reply.__name__ for reply in done),
         refused=tuple(reply.__name__ for reply in refused),
+        failed=tuple(unanswered(reply) for reply in refused),
         timeout=SERVICE_TIMEOUT,
         retry=AGAIN,
     )

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from app.domain.calls import Cancel, Confirm, Decided, Superseded
 from app.domain.events import Event, EventVoided, Micros, OrderCancelled, OrderConfirmed, OrderCreated
-from app.domain.fulfilment_saga import FULFILMENT, SAGAS
+from app.domain.fulfilment_saga import FULFILMENT, SAGAS, unanswered
 from app.domain.orchestrated import DECISIONS, OrchestrationRow, Placed, decision, sent
 from app.domain.requests import ResolveStep, RetryStep, SagaOperation, SkipStep
+from app.domain.service import UNAVAILABLE
 from app.domain.step import Step, Timer
 from app.domain.streams import is_new, noted, origin
 from app.sagas import machine
@@ -96,8 +97,13 @@ def _advance(row: OrchestrationRow | None, cause: Event | Timer, now: Micros) ->
     advance = Advance(noted(row, cause))
     if isinstance(cause, OrderCancelled):
         advance = _proceed(advance, Abort(cause.event_id, cause.reason), now)
-    error = getattr(cause, "reason", "")
-    return _proceed(advance, Reply(type(cause).__name__, cause.event_id, cause.causation_id, error), now)
+    return _proceed(advance, _reply(cause), now)
+
+
+def _reply(cause: Event) -> Reply:
+    is_unanswered = getattr(cause, "code", "") == UNAVAILABLE.code
+    name = unanswered(type(cause)) if is_unanswered else type(cause).__name__
+    return Reply(name, cause.event_id, cause.causation_id, getattr(cause, "reason", ""))
 
 
 def _begun(cause: OrderCreated, now: Micros) -> Advance | None:

@@ -241,7 +241,10 @@ def undoing_unanswered(
 def unanswered(
     row: RowT, cause: Event | Timer, order_versions: tuple[int, ...], timer: str, now: Micros, *events: Answer
 ) -> Step[RowT]:
-    """The other side has not answered for these versions; the timer will ask to undo them."""
+    """The other side has not answered for these versions; the timer will ask to undo them. Of an orchestrated order the
+    saga asks for it."""
+    if isinstance(cause, ServiceCommand):
+        return Step(row=replace(row, emitted=row.emitted + len(events)), events=events)
     wait_s = BACKOFF_SECONDS[min(row.waits, len(BACKOFF_SECONDS) - 1)]
     after = replace(
         row,

@@ -71,7 +71,7 @@ class EventCodec:
         event_type = self._types.get(writer["name"])
         if event_type is None:
             raise WrongTopicError(f"{writer['name']} does not belong to {self._topic}; send it to its own topic")
-        newest = self._registry.newest(written.subject)
+        newest = self._registry.newest(subject_of(event_type))  # whatever subject its writer has registered it under
         reader = None if newest.id == written.id else parsed_schema(_plain(newest.schema))
         return event_decoder(self._decoder_name, writer, reader, event_type, len(header))
 
@@ -94,7 +94,7 @@ def parsed_schema(schema: dict[str, Any]) -> Any:
     """The schema as fastavro reads it; an `UnsafeSchemaError` for one that is no Avro."""
     try:
         return parse_schema(schema)
-    except (SchemaParseException, LookupError, TypeError, RecursionError) as error:
+    except (SchemaParseException, ValueError, LookupError, TypeError, RecursionError) as error:
         raise UnsafeSchemaError(f"schema {schema.get('name')} is no valid Avro: {error!r}; mend its .avsc") from None
 
 

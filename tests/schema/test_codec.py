@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64encode
 from typing import Any
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -12,8 +13,15 @@ from app.domain.events import Event, Item, OrderCreated
 from app.domain.fields import MAX_MINOR
 from app.serde.codec import MAX_VALUE_BYTES, event_codec
 from app.serde.decoder import AVAILABLE, DecoderName
-from app.serde.errors import InvalidEventError, MalformedValueError, UnknownSchemaError, WrongTopicError
-from app.serde.lock import committed_registry
+from app.serde.errors import (
+    InvalidEventError,
+    MalformedValueError,
+    UnknownSchemaError,
+    UnsafeSchemaError,
+    WrongTopicError,
+)
+from app.serde.lock import CommittedRegistry, committed_registry
+from app.serde.registry import RegisteredSchema
 from app.serde.topics import ORDERS_EVENTS, SHIPPING_EVENTS, subject_of, topic_of
 from tests.schema.sample_events import DELIVERY_SCHEDULED, ITEMS, ORDER_CREATED, SAMPLES, identity
 
@@ -159,3 +167,29 @@ def test_the_limits_hold_for_bytes_that_another_producer_wrote(decoder: DecoderN
     at = VALUE.index(b"569901")
     with pytest.raises(InvalidEventError, match="holds"):
         CODECS[decoder].decode(VALUE[:at] + b"5699\x07\x07" + VALUE[at + 6 :])
+
+
+class Foreign(CommittedRegistry):
+    """Knows a schema that somebody else has registered, under a subject of his own."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        super().__init__(committed_registry().schemas())
+        self.foreign = RegisteredSchema(id=4711, guid=uuid4(), subject="orders.events-value", version=1, schema=schema)
+
+    def schema(self, schema_id: int | UUID) -> RegisteredSchema:
+        return self.foreign if schema_id == self.foreign.id else super().schema(schema_id)
+
+
+def test_an_event_whose_writer_has_registered_its_schema_under_another_subject_is_read() -> None:
+    own = committed_registry().newest(subject_of(OrderCreated))
+    value = b"\0" + Foreign(own.schema).foreign.id.to_bytes(4, "big") + VALUE[5:]
+    assert event_codec(Foreign(own.schema), ORDERS_EVENTS).decode(value) == ORDER_CREATED
+
+
+def test_a_schema_that_names_one_that_is_not_in_it_is_unsafe() -> None:
+    """As those with references do in a registry: the others are registered apart."""
+    own = committed_registry().newest(subject_of(OrderCreated)).schema
+    lacking = own | {"fields": [{"name": "items", "type": "orderflow.orders.Elsewhere"}]}
+    codec = event_codec(Foreign(lacking), ORDERS_EVENTS)
+    with pytest.raises(UnsafeSchemaError):
+        codec.decode(b"\0" + (4711).to_bytes(4, "big") + VALUE[5:])

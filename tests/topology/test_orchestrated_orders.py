@@ -7,9 +7,11 @@ import pytest
 
 from app.domain.calls import VoidCharges
 from app.domain.events import Item
+from app.domain.requests import RetryStep
 from app.serde.topics import PAYMENTS_EVENTS
 from tests.topology.orchestrated import ANSWERS, COMMANDS, Orchestrated
-from tests.topology.system import SCARCE
+from tests.topology.system import SCARCE, emitted
+from tests.unit.order_events import event
 
 ALL = ["ReservePayment", "CapturePayment", "ReserveStock", "ScheduleDelivery"]
 MINUTES = 60.0
@@ -138,3 +140,24 @@ def test_both_kinds_end_whatever_the_order_of_delivery_with_crashes_and_repetiti
         assert {order_id for order_id, _ in system.stock_book.reservations.standing} == confirmed
         assert {order_id for order_id, _ in system.delivery_book.deliveries.standing} == confirmed
         assert system.alerts() == []
+
+
+@pytest.mark.parametrize("party", ["provider", "warehouse", "carrier"])
+def test_a_step_without_an_answer_is_undone_by_its_saga_or_stands_in_the_inbox_until_it_is(
+    system: Orchestrated, party: str
+) -> None:
+    """It was done, its answer was lost, and then the party is away for an hour."""
+    getattr(system, party).fails("lost", until_us=system.in_s(61))
+    order_id = orchestrated(system)
+    system.settle(61)
+    getattr(system, party).fails("unreachable", until_us=system.in_s(60 * MINUTES))
+    system.settle(61 * MINUTES)
+    assert status(system, order_id) == ("cancelled", "COMPENSATION_FAILED")
+    [alert] = system.alerts()
+    assert alert["cause"].items() >= {"saga": "fulfilment", "saga_id": order_id}.items()
+    assert standing(system) == {(order_id, 1)}
+    retry = event(RetryStep, 1, order_id=order_id, step=alert["cause"]["step"], operator="ada", reason="it is back")
+    system.driver.pipe(emitted(retry))
+    system.settle(10 * MINUTES)
+    assert status(system, order_id) == ("cancelled", "COMPENSATED")
+    assert standing(system) == set()

@@ -53,7 +53,9 @@ class Saga:
 def test_every_command_and_decision_is_asked_for_and_every_reply_is_expected() -> None:
     asked = {ask.command for step in FULFILMENT_V1.steps for _, ask in step.asks()}
     assert asked == COMMANDS | DECISIONS
-    assert set(FULFILMENT_V1.meanings) == EVENTS - UNEXPECTED | {Superseded.__name__}
+    refusals = [reply for step in FULFILMENT_V1.steps for _, ask in step.asks() for reply in ask.refused]
+    unanswered = {f"{reply}(unavailable)" for reply in refusals if reply in EVENTS}
+    assert set(FULFILMENT_V1.meanings) == EVENTS - UNEXPECTED | {Superseded.__name__} | unanswered
 
 
 def test_an_order_is_paid_for_reserved_scheduled_confirmed_and_then_captured() -> None:
