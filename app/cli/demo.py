@@ -1,6 +1,7 @@
 """`orderflow demo`: the whole system with orders in it, on one machine, by one command."""
 
 import asyncio
+import os
 import signal
 import time
 from pathlib import Path
@@ -55,7 +56,8 @@ def demo(
 ) -> None:
     """Start servers, processes and orders. Without `--exit` it stays up until Ctrl-C.
 
-    Exit codes: 0 all is as the events say; 1 the check found a difference; 2 it could not run.
+    Exit codes: 0 all is as the events say; 1 the check found a difference; 2 it could not run; 130 or 143 it was told
+    to end before all was done.
     """
     if file is not None and not file.is_file():
         raise SetupError(f"{file} is no file; give one with Online Retail's columns")
@@ -78,7 +80,8 @@ async def _demo(source: Source, workers: int, *, keep: bool, leave: bool, as_jso
     try:
         await _first(work, told)
         if not work.done():
-            return 0
+            console.print("[dim]ending what was started; once more ends it at once[/dim]")
+            return 128 + told.result()
         report = work.result()
         show(report, Console(stderr=as_json))
         if as_json:
@@ -125,14 +128,16 @@ def _result(report: Report, seconds: float) -> Result:
     )
 
 
-def _signals() -> asyncio.Future[None]:
-    """Done when the process is told to end."""
-    told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+def _signals() -> asyncio.Future[int]:
+    """By which signal the process is told to end. Told once more it ends at once: its children end with it."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[int] = loop.create_future()
 
-    def tell() -> None:
-        if not told.done():
-            told.set_result(None)
+    def tell(number: int) -> None:
+        if told.done():
+            os._exit(128 + number)
+        told.set_result(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, tell)
+        loop.add_signal_handler(number, tell, number)
     return told

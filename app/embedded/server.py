@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -27,6 +28,7 @@ class Server(ABC):
         self.directory = directory.resolve()
         self.log = self.directory / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._given_up = threading.Event()
 
     @property
     @abstractmethod
@@ -52,6 +54,8 @@ class Server(ABC):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             processes.reap(self.program, self.workplace)
             self._prepare()
+            if self._given_up.is_set():
+                raise SetupError("it was told to stop")
             self.process = self._launch()
             processes.wait_until_ready(self.process, self._missing, self.log, self.start_limit)
         except BaseException as error:
@@ -62,6 +66,11 @@ class Server(ABC):
 
     def stop(self) -> None:
         """Stop cleanly within limits, else by kill; does nothing when the server does not run."""
+        self._end()
+
+    def give_up(self) -> None:
+        """From another thread: a start that is under way fails soon, and so does any later one."""
+        self._given_up.set()
         self._end()
 
     def _end(self) -> None:

@@ -66,6 +66,11 @@ class Stack:
             self.stop()
             raise
 
+    def give_up(self) -> None:
+        """From another thread: a start that is under way fails soon, and so does any later one."""
+        for server in (self.kafka, self.postgres):
+            server.give_up()
+
     def stop(self) -> None:
         """Stop both cleanly and free the directory."""
         try:

@@ -31,6 +31,7 @@ class System:
         self.settings = base
         self.children = Children([], say)
         self._watching: list[asyncio.Task[None]] = []
+        self._starting: asyncio.Task[None] | None = None
         self._written = False
 
     async def start(self, *, keep: bool) -> None:
@@ -41,7 +42,8 @@ class System:
             for leftover in ("work", "logs"):
                 shutil.rmtree(self.directory / leftover, ignore_errors=True)
         self._say("starting Kafka and PostgreSQL")
-        await asyncio.to_thread(self.stack.start)
+        self._starting = asyncio.create_task(asyncio.to_thread(self.stack.start))
+        await asyncio.shield(self._starting)
         self._configure()
         self._say("making tables and topics")
         await asyncio.to_thread(upgrade, self.settings.postgres)
@@ -59,6 +61,11 @@ class System:
             watching.cancel()
         if self._written:  # else it is the file of another demo, which runs
             (self.directory / RUNNING).unlink(missing_ok=True)
+        if self._starting is not None and not self._starting.done():
+            # it works in the directory, which nobody else may have until it has ended
+            await asyncio.to_thread(self.stack.give_up)
+            await asyncio.wait({self._starting})
+            self._starting.exception()
         await asyncio.to_thread(self.children.stop)
         await asyncio.to_thread(self.stack.stop)
 
