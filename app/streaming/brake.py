@@ -43,7 +43,9 @@ class Brake:
 
     def lets_probe(self, now: int) -> bool:
         """Whether one call may be tried now, though the brake is not open."""
-        return self.state == "braking" and self.until <= now
+        # a clock that was set back makes no pause longer than the longest
+        longest = int(self._policy.last_pause_s * SECOND)
+        return self.state == "braking" and not now < self.until <= now + longest
 
     def probe(self) -> None:
         """Something that may call has been begun; no other one is before `failed`, `answered` or `passed`."""

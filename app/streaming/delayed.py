@@ -37,6 +37,13 @@ class Delayed:
         while self._waiting and self._waiting[0][0] <= now_ms:
             yield self._waiting.popleft()
 
+    def is_due(self, now_ms: int) -> bool:
+        """Whether the head is. A clock that was set back makes no wait longer than it was to be."""
+        latest_ms = now_ms + self.delay_ms + self._jitter_ms
+        if self._waiting and self._waiting[0][0] > latest_ms:
+            self._waiting = deque((min(due_ms, latest_ms), record) for due_ms, record in self._waiting)
+        return bool(self._waiting) and self._waiting[0][0] <= now_ms
+
     @property
     def position(self) -> int:
         """The next offset to handle."""

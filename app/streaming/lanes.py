@@ -14,6 +14,7 @@ from app.errors import SurroundingsError
 from app.observability.log import logger
 from app.streaming.boundary import Boundary
 from app.streaming.brake import Brake
+from app.streaming.errors import StoreError
 from app.streaming.failures import Attempt, Delivery
 from app.streaming.record import Record, RecordBatch
 from app.streaming.runner import AGAIN_US, DRAIN_STEP, Hold
@@ -22,7 +23,7 @@ from app.streaming.timers import TimerRow, Timers
 log = logger(__name__)
 
 ADMITTED = 64  # records of a task at work or waiting in their lanes
-TIMER_POSTPONED_S = 30.0
+TIMER_POSTPONED_US = 30_000_000
 
 Work: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -36,7 +37,6 @@ class Handler(Protocol):
 
     async def to_record(self, record: Record, attempt: Attempt) -> None: ...
     async def to_timer(self, timer: TimerRow) -> None: ...
-    def postpone(self, timer: TimerRow, seconds: float) -> None: ...
 
 
 class Lanes:
@@ -112,6 +112,7 @@ class Lanes:
         self._probe_ended()
         for job in self._jobs.values():
             job.cancel()
+        self._idle.set()  # nobody waits for what ends now
 
     def _admit(self) -> None:
         """Begin as many records as may be at work, in order; the position says what was begun."""
@@ -218,6 +219,8 @@ class Lanes:
             return
         try:
             await self._handler.to_timer(timer)
+        except StoreError:
+            raise
         except Exception as error:  # noqa: BLE001 - the failure boundary of timers: it is tried again, never lost
             log.error("timer.failed", key=timer.key, name=timer.name, error=f"{type(error).__name__}: {error}")
-            self._handler.postpone(timer, TIMER_POSTPONED_S)
+            self._timers.postpone(timer, self._boundary.now_us() + TIMER_POSTPONED_US)

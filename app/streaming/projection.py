@@ -144,7 +144,9 @@ class ProjectionRunner:
 
     def go_on(self) -> None:
         self._left = TURN_STEP
-        if self._hold is not None and self._hold.until <= self._boundary.now_us():
+        now = self._boundary.now_us()
+        # a clock that was set back makes the pause no longer
+        if self._hold is not None and not now < self._hold.until <= now + AGAIN_US:
             self._hold = None
             self._handle_waiting()
 

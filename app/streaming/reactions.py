@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from app.errors import PermanentError, TransientError
 from app.observability.log import logger
 from app.observability.metrics import GATEWAY_CALLS, GATEWAY_SECONDS, OUTAGES
@@ -197,11 +195,6 @@ class Reaction:
             self._timers.revoke(key.decode(), name)
         for timer in step.timers:
             self._timers.set(timer)
-
-    def postpone(self, timer: TimerRow, seconds: float) -> None:
-        """The same timer, later."""
-        due_at = self._boundary.now_us() + int(seconds * 1_000_000)
-        self._timers.set(msgspec.structs.replace(timer, due_at=due_at))  # type: ignore[type-var]  # a Struct by contract
 
 
 def _check_cancelled() -> None:

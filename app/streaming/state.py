@@ -10,6 +10,8 @@ from app.streaming.record import Output, size_of
 from app.streaming.table import AnyTable, Rows, TableSpec, TaskTable
 
 OUTPUT_LIMIT = 1_000_000  # bytes; what a topic takes by default, less room for framing
+OUTPUT_OVERHEAD = 150  # what one takes in memory beside the bytes of its record
+SAMPLED = 16
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -76,6 +78,12 @@ class TaskState:
     def cached_bytes(self) -> int:
         """What rows take in memory, those of the next checkpoint included, about."""
         return sum([table.cached_bytes for table in self.tables.values()])
+
+    @property
+    def output_bytes(self) -> int:
+        """What the outputs of the next checkpoint take, by a sample: there may be a million."""
+        sample = self.outputs[:: 1 + len(self.outputs) // SAMPLED]
+        return sum([size_of(output) + OUTPUT_OVERHEAD for output in sample]) * len(self.outputs) // max(1, len(sample))
 
     def make_room(self, limit: int) -> None:
         """Keep the cached rows within `limit` bytes, of small tables rather than of large ones; all snapshots are

@@ -70,23 +70,31 @@ class Stores:
         kept = sorted(self._directory.glob(f"{name}{SET_ASIDE}*"))
         self._remove(kept[:-KEPT_ASIDE], f"{KEPT_ASIDE} newer ones are kept")
 
-    def sweep(self, topology: str) -> None:
-        """Remove the topology's stores that nobody has used for `keep_s`, in this process or another (blocking)."""
+    def sweep(self, topology: str) -> list[str]:
+        """Remove the topology's stores that nobody has used for `keep_s`, in this process or another (blocking); the
+        names of those that are gone."""
+        gone: list[str] = []
         ours = re.compile(rf"{re.escape(topology)}-\d+({re.escape(SET_ASIDE)}.*|{re.escape(REMOVED)})?")
         for path in self._directory.glob(f"{topology}-*"):
             if ours.fullmatch(path.name):
                 with self._lock:
-                    left = self._left(path)
+                    left = self._moved_away(path)
                 self._remove(left, f"no task has used it for {self.keep_s} s")
+                gone += [path.name for _ in left]
+        return gone
 
-    def _left(self, path: Path) -> list[Path]:
+    def _moved_away(self, path: Path) -> list[Path]:
         """The place to which it was moved, if nobody needs it, so that whoever comes now begins a new one."""
         opened = self._opened.get(path.name)
+        if not path.exists():  # removed with the one that it was left of
+            return []
         used_at = max(self._began, path.stat().st_mtime)
         if (opened is not None and opened.is_open) or time.time() - used_at < self.keep_s or _is_locked(path):
             return []
         if not path.name.endswith(REMOVED):
-            path = path.rename(path.with_name(path.name + REMOVED))
+            removed = path.with_name(path.name + REMOVED)
+            shutil.rmtree(removed, ignore_errors=True)  # which a process that was killed has left there
+            path = path.rename(removed)
         return [path]
 
     def _remove(self, paths: Iterable[Path], why: str) -> None:

@@ -103,8 +103,7 @@ class Task:
                 self.runner.drain(key)
         now_ms = self.now_us() // 1000
         for topic, delayed in self.delayed.items():
-            due = delayed.next_due_ms()
-            if due is not None and due <= now_ms and self.runner.room():
+            if delayed.is_due(now_ms) and self.runner.room():
                 self._redeliver(topic, delayed, now_ms)
 
     def _redeliver(self, topic: str, delayed: Delayed, now_ms: int) -> None:

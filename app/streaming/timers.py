@@ -98,8 +98,16 @@ class Timers:
         return taken
 
     def put_back(self, timer: TimerRow) -> None:
-        """It could not fire just now: it stays due."""
-        heapq.heappush(self._queue, (timer.due_at, timer_key(timer)))
+        """It could not fire just now: it stays due, unless it was replaced or revoked meanwhile."""
+        key = timer_key(timer)
+        if (due_at := self._due_at.get(key)) is not None:
+            heapq.heappush(self._queue, (due_at, key))
+
+    def postpone(self, timer: TimerRow, until: int) -> None:
+        """It failed: it fires again then, or at the next start. Its row stays as it is: rules know it by its time."""
+        key = timer_key(timer)
+        self._due_at[key] = until
+        heapq.heappush(self._queue, (until, key))
 
     def hold(self, timer: TimerRow) -> None:
         """Its key is blocked: it is not due until the key is released."""

@@ -100,6 +100,11 @@ class Worker:
         except (HTTPError, URLError, OSError):
             return []
 
+    def lags(self) -> list[int]:
+        """By task: what each says that it is behind."""
+        with urlopen(f"http://127.0.0.1:{self.settings.port}/tasks", timeout=PATIENCE_S) as answer:
+            return [task["lag"] for task in json.load(answer)["tasks"]]
+
     def failed(self) -> int:
         """Records of the topics for failures."""
         names = [*self.topology.retry_topics, dlq_topic(GROUP)]
@@ -125,8 +130,10 @@ def test_only_the_task_that_met_an_unknown_id_waits_and_it_goes_on_by_itself(wor
     until(lambda: worker.states() == ["paused", "open"], "the task waits")
     worker.send(4, 1)
     until(lambda: worker.rows() == {1, 4}, "the other task goes on")
+    worker.send(5, 0)
+    until(lambda: worker.lags()[0] >= 3, "what comes to a task that waits is told as lag")
     assert worker.states() == ["paused", "open"]
     worker.registry.start()
-    until(lambda: worker.rows() == {1, 2, 3, 4}, "all are handled")
+    until(lambda: worker.rows() == {1, 2, 3, 4, 5}, "all are handled")
     assert worker.states() == ["open", "open"]
     assert worker.failed() == 0

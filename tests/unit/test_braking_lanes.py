@@ -51,7 +51,6 @@ class Party:
     async def to_timer(self, timer: TimerRow) -> None:
         await self._call(timer.name, timer.key.encode())
 
-    def postpone(self, timer: TimerRow, seconds: float) -> None: ...
 
     async def _call(self, what: str, key: bytes) -> None:
         self.called.append(what)

@@ -129,3 +129,9 @@ def test_what_is_away_is_waited_for_without_an_end(attempt: int) -> None:
     record = Record("orders", 0, 7, 0, b"k", b"v", ())
     action = decide(record, OutageError("away"), attempt, FailurePolicy((100, 200)))
     assert action == Retry(100 if attempt == 1 else 200)
+
+
+def test_a_clock_that_is_set_back_makes_no_pause_longer_than_the_longest() -> None:
+    brake = braking(at=3_600 * SECOND)
+    assert not brake.lets_probe(3_600 * SECOND)
+    assert brake.lets_probe(0)

@@ -22,6 +22,7 @@ from app.streaming.task import Task
 from app.streaming.timers import TimerRow, timer_table
 from app.streaming.topology import StructCodec, Topology
 from app.streaming.volatile import MemoryStore
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -56,8 +57,6 @@ class Handler:
 
     async def to_timer(self, timer: TimerRow) -> None:
         self.fired.append(timer)
-
-    def postpone(self, timer: TimerRow, seconds: float) -> None: ...
 
 
 def task_of(handler: Handler) -> Task:
@@ -250,3 +249,14 @@ async def test_a_call_that_was_given_up_goes_no_further() -> None:
     await asyncio.wait({waiting})
     goes_on.set()
     assert await asyncio.to_thread(ends.get) is not None
+
+
+async def test_a_checkpoint_that_waits_for_a_call_is_let_go_when_its_task_is_dropped() -> None:
+    handler = Handler()
+    task = task_of(handler)
+    task.take(batch(0, [b"busy"]))
+    await asyncio.sleep(0)
+    settling = asyncio.ensure_future(task.runner.settle())
+    await asyncio.sleep(0)
+    task.close()
+    await asyncio.wait_for(settling, PATIENCE_S)

@@ -103,6 +103,34 @@ def test_a_held_timer_is_not_due_until_its_key_is_released() -> None:
     assert timers.take_due(5, 9) == [taken]
 
 
+def test_a_timer_that_was_replaced_or_revoked_while_it_was_held_is_not_due_when_its_key_is_released() -> None:
+    table = TaskTable(timer_table(Wake), "timers")
+    table.open(MemoryStore())
+    timers = Timers(table)
+    for name in ("replaced", "revoked"):
+        timers.set(Wake("a", name, 1))
+    for taken in timers.take_due(5, 9):
+        timers.hold(taken)
+    timers.set(Wake("a", "replaced", 9))
+    timers.revoke("a", "revoked")
+    timers.release(b"a")
+    assert (timers.next_due(), len(timers)) == (9, 1)
+
+
+def test_a_postponed_timer_fires_later_as_the_same_also_when_it_is_put_back_then() -> None:
+    table = TaskTable(timer_table(Wake), "timers")
+    table.open(MemoryStore())
+    timers, wake = Timers(table), Wake("a", "x", 1)
+    timers.set(wake)
+    (taken,) = timers.take_due(5, 9)
+    timers.postpone(taken, 8)
+    assert timers.take_due(7, 9) == []
+    assert timers.take_due(8, 9) == [wake]
+    timers.put_back(wake)
+    assert timers.take_due(8, 9) == [wake]
+    assert timers.is_set(wake)
+
+
 def test_a_timer_that_only_looks_is_no_work_to_come_before_and_after_the_task_has_begun_anew() -> None:
     table = TaskTable(timer_table(Wake), "timers")
     table.open(MemoryStore())
@@ -150,3 +178,12 @@ def test_with_jitter_a_delay_is_longer_and_never_early(arrivals: list[tuple[int,
         assert all(one.timestamp_ms + 100 <= now_ms for _, one in due)
         given_out += [one for _, one in due]
     assert given_out == records
+
+
+def test_a_clock_that_is_set_back_makes_no_delay_longer() -> None:
+    delayed, hour_ms = Delayed("retry", 100), 3_600_000
+    delayed.open(0)
+    delayed.take(RecordBatch.of("retry", 0, 0, 1, [record(0, at_ms=hour_ms)]), now_ms=hour_ms)
+    assert not delayed.is_due(0)
+    assert not delayed.is_due(99)
+    assert delayed.is_due(100)

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from app.streaming.errors import StoreDamagedError, StoreInUseError
+from app.streaming.kafka.standbys import Standbys
 from app.streaming.memory import StateMemory
 from app.streaming.store import Store
 from app.streaming.stores import KEPT_ASIDE, SET_ASIDE, Stores
@@ -187,3 +189,26 @@ def test_a_left_store_is_removed_after_its_time(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {
         "views-1", "views-2", "views-3", "other-views-0", "views-more-0"
     }  # fmt: skip
+
+
+def test_a_store_whose_former_removal_was_broken_off_is_removed_all_the_same(tmp_path: Path) -> None:
+    stores = Stores(tmp_path, StateMemory(16), keep_s=0.0)
+    stores.open("views-0").close()
+    (tmp_path / "views-0.removed" / "some").mkdir(parents=True)
+    for path in tmp_path.iterdir():
+        age(path, 1.0)
+    assert "views-0" in stores.sweep("views")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_was_removed_is_claimed_no_more(tmp_path: Path) -> None:
+    stores = Stores(tmp_path, StateMemory(16), keep_s=0.0)
+    topology, clients = SimpleNamespace(name="views"), SimpleNamespace()
+    standbys = Standbys(topology, clients, stores, lambda _: None)  # type: ignore[arg-type]  # asked for no more
+    for number in (0, 1):
+        stores.open(f"views-{number}").close()
+        standbys.left(number, 7)
+    age(tmp_path / "views-0", 1.0)
+    age(tmp_path / "views-1", -60.0)
+    standbys.sweep()
+    assert standbys.held() == {1: 7}

@@ -1,11 +1,11 @@
 """The private names that the engine relies on are where it looks for them: red when an upgrade moves one."""
 
 import ast
-import asyncio
 import inspect
 import time
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from app.streaming.faust import private, tables, transport
 from app.streaming.faust.heartbeat import NamedHeartbeat
 
 FAUST = Path(app.streaming.faust.__file__).parent
+IDLE_S = 3600.0
 
 
 def resolved(place: str) -> Any:
@@ -58,14 +59,16 @@ async def test_the_membership_thread_shows_its_client_once_that_knows_the_broker
 
 
 @pytest.mark.anyio
-async def test_a_member_that_takes_nothing_is_not_idle_for_aiokafka() -> None:
+async def test_a_member_that_takes_nothing_is_not_idle_for_aiokafka(monkeypatch: pytest.MonkeyPatch) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
     try:
         subscription = consumer._subscription
-        before = subscription.fetcher_idle_time
-        await asyncio.sleep(0)
-        private.touch_poll(_Thread(consumer))
-        assert subscription.fetcher_idle_time < before + 1
+        subscription._last_fetch_ended = time.monotonic() - IDLE_S
+        assert subscription.fetcher_idle_time >= IDLE_S
+        with monkeypatch.context() as joined:
+            joined.setattr(consumer, "_coordinator", object())
+            private.touch_poll(SimpleNamespace(consumer=SimpleNamespace(_thread=_Thread(consumer))))
+        assert subscription.fetcher_idle_time < IDLE_S
         assert "fetcher_idle_time" in inspect.getsource(GroupCoordinator._heartbeat_routine)
     finally:
         await consumer.stop()

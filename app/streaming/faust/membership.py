@@ -19,7 +19,7 @@ AGAIN_S = 10.0
 
 async def watch(app: App) -> None:
     """Until cancelled; raises what the membership cannot go on with."""
-    await asyncio.gather(_watch_silence(app), _watch_errors(app), _watch_copies(app))
+    await asyncio.gather(_watch_silence(app), _watch_errors(app), _watch_copies(app), _stay(app))
 
 
 async def _watch_silence(app: App) -> None:
@@ -57,6 +57,14 @@ async def _watch_errors(app: App) -> None:
             raise lost from error
         _trouble(app, lost)
         await asyncio.sleep(AGAIN_S)
+
+
+async def _stay(app: App) -> None:
+    """A worker keeps its place, and may take it again, whether or not records are taken: streams stand still while it
+    has none. One whose loop is stuck is ended by its `Watchdog`."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        private.touch_poll(app)
 
 
 async def _watch_copies(app: App) -> None:

@@ -54,11 +54,13 @@ def pause_fetch(thread: Any, partitions: Any) -> None:
     thread._consumer.pause(*partitions)
 
 
-def touch_poll(thread: Any) -> None:
-    """Tell aiokafka that records are being taken: it leaves the group after `max_poll_interval` without, and only its
-    own fetches, which are paused, count (`SubscriptionState.fetch_context`)."""
-    with thread._consumer._subscription.fetch_context():
-        pass
+def touch_poll(app: Any) -> None:
+    """Tell aiokafka that records are being taken: after `max_poll_interval` without it leaves the group and does not
+    join it either, and only its own fetches, which are paused, count (`SubscriptionState.fetch_context`)."""
+    thread = app.consumer._thread
+    if is_joined(thread):
+        with thread._consumer._subscription.fetch_context():
+            pass
 
 
 class Heartbeats:

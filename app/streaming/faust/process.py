@@ -39,6 +39,7 @@ STOP_S = 8.0  # what a supervisor gives a process is 10 s; a task cut off here i
 THREADS = 64  # a restore holds one for as long as it takes, and commits must not wait for it
 
 SWEEPS = 4  # of left stores, in the time that they are kept
+SOONEST_SWEEP_S = 1.0
 
 KAFKA_WAIT_S = 180.0
 CHECK_S = 90.0
@@ -59,7 +60,7 @@ async def serve(
     stores = Stores(membership.directory, StateMemory(membership.state_memory_mb), membership.state_keep_s)
     worker = Worker(topology, clients, stores, interval_s, start)
     app = faust_app(topology, worker, membership)
-    reader = Reader(worker.owned.get, worker.fetcher.ends, app.heartbeats.is_member)
+    reader = Reader(worker.owned.get, worker.ends, app.heartbeats.is_member)
     pages(app, reader, WorkerStatus(membership.name, worker, app.heartbeats.is_member))
     app.finalize()
     await asyncio.to_thread(worker.standbys.look)
@@ -68,7 +69,7 @@ async def serve(
     crashed = asyncio.create_task(private.crash_of(app))
     watched = asyncio.create_task(watch(app))
     turning = asyncio.create_task(Watchdog().run())
-    sweeping = asyncio.create_task(_sweep(stores, topology.name))
+    sweeping = asyncio.create_task(_sweep(worker, stores.keep_s))
     try:
         await asyncio.wait({running, crashed, watched, told, worker.failed}, return_when=asyncio.FIRST_COMPLETED)
         for ended in (worker.failed, running, crashed, watched):
@@ -95,11 +96,14 @@ async def _run(app: App, worker: Worker) -> None:
     await worker.run()
 
 
-async def _sweep(stores: Stores, topology: str) -> None:
+async def _sweep(worker: Worker, keep_s: float) -> None:
     """Now and then, as long as the worker runs."""
     while True:
-        await asyncio.sleep(stores.keep_s / SWEEPS)
-        await asyncio.to_thread(stores.sweep, topology)
+        await asyncio.sleep(max(SOONEST_SWEEP_S, keep_s / SWEEPS))
+        try:
+            await asyncio.to_thread(worker.standbys.sweep)
+        except OSError as error:
+            log.warning("stores.not_swept", error=str(error))
 
 
 async def _kafka_is_ready(topology: Topology, membership: Membership) -> None:

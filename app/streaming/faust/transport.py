@@ -50,8 +50,6 @@ class Consumer(base.Consumer):
         worker: Worker = self.app.worker
         try:
             while not (private.is_stopped(self) or private.is_stopped(fetcher)):
-                if private.is_joined(self._thread):
-                    private.touch_poll(self._thread)
                 for batch in await worker.fetch():
                     await self.callback(self._message(batch))
                 await asyncio.sleep(0)

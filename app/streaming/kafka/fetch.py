@@ -79,8 +79,12 @@ class Fetcher:
             self._held.discard(place)
             self._consumer.resume([TopicPartition(*place)])
 
+    def holds(self, partition: int) -> bool:
+        """Whether a topic of the task is not fetched now."""
+        return any(place[1] == partition for place in self._held)
+
     def ends(self, partition: int) -> dict[str, int]:
-        """The last known ends of a task's topics, for lag: `ENDS_S` and a wait old at most."""
+        """The last known ends of a task's topics, for lag: `ENDS_S` and a wait old at most, unless it holds them."""
         return self._ends.get(partition, {})
 
     def _look_around(self) -> None:

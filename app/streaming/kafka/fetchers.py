@@ -33,6 +33,10 @@ class Fetchers:
         """Stop or go on fetching a topic of which much is waiting."""
         self._of(topic).hold(topic, partition, hold=hold)
 
+    def holds(self, partition: int) -> bool:
+        """Whether a topic of the task is not fetched now."""
+        return self._sources.holds(partition) or self._retries.holds(partition)
+
     def ends(self, partition: int) -> dict[str, int]:
         """The last known ends of a task's topics, for lag."""
         return self._sources.ends(partition) | self._retries.ends(partition)

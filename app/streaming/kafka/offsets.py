@@ -76,7 +76,7 @@ def _check_no_rows(consumer: Consumer, topology: Topology, partition: int) -> No
         if ends(consumer, changelog, partition)[1] > 0:
             raise OffsetsExpiredError(
                 f"group {topology.group} has no committed offsets for partition {partition}, but {changelog} has "
-                "records: its offsets expired or were deleted. Run `orderflow topology reset {topology.name}` "
+                f"records: its offsets expired or were deleted. Run `orderflow topology reset {topology.name}` "
                 "to rebuild it from the start, or commit the offsets where it stood"
             )
 

@@ -17,6 +17,7 @@ from app.streaming.kafka.moving import passes
 from app.streaming.kafka.offsets import Start, begin_positions, committed_ends, tables_metadata
 from app.streaming.kafka.progress import Progress
 from app.streaming.kafka.restore import RestoreStoppedError, changelog_ends, restore
+from app.streaming.kafka.source_ends import SourceEnds
 from app.streaming.names import dlq_topic
 from app.streaming.state import Snapshot
 from app.streaming.store import Store
@@ -33,6 +34,7 @@ AGAIN_AT_LAST_S = 16.0
 TELL_EVERY_S = 3.0
 TRIES = 3  # failures in a row, after which it is not a passing trouble
 LONG_S = 10.0  # for a commit: a leader that moves is elected sooner
+FORGIVEN_S = 5.0  # after a reset: what comes again fails sooner
 
 
 class OwnedTask:
@@ -47,7 +49,7 @@ class OwnedTask:
         self._told_at = 0.0
         self.idle = asyncio.Event()
         self.idle.set()
-        self.checkpointed_at = self.taken_at = self.commit_s = 0.0
+        self.checkpointed_at = self.taken_at = self.commit_s = self._reset_at = 0.0
         self._commits_since: float | None = None
         self.failures = 0
         self.trouble: Exception | None = None
@@ -55,6 +57,7 @@ class OwnedTask:
         self._stop = threading.Event()
         self._changelogs = {t.changelog: t.spec.prefix for t in task.state.tables.values()}
         self._ends: tuple[float, dict[str, int]] = (0.0, {})
+        self.source_ends = SourceEnds(task, clients)
 
     async def reset(self, why: str) -> None:
         """Back to the last checkpoint, whoever made it: fence, stable offsets, restore. The only way into work."""
@@ -69,6 +72,7 @@ class OwnedTask:
         await self._transactions.commit_positions(positions)  # a new group's start is durable before anything is read
         self._ends = (0.0, {})
         task.open(self.store, positions)
+        self._reset_at = time.monotonic()
         log.info(
             "task.ready",
             task=str(task),
@@ -105,8 +109,16 @@ class OwnedTask:
         return positions
 
     def is_over(self, share: float) -> bool:
-        """Whether its rows take more memory than they may, by this share of it: those that changed must be written."""
-        return self.task.state.cached_bytes > self._stores.rows_each * (1 + share)
+        """Whether its rows and outputs take more memory than its rows may, by this share of it: those that changed must
+        be written."""
+        return self.task.state.cached_bytes + self.task.state.output_bytes > self._stores.rows_each * (1 + share)
+
+    def rest(self) -> None:
+        """All that it did is committed: its share of the memory may be less by now, and what failed before is over."""
+        if self.is_over(0):
+            self.task.state.make_room(self._stores.rows_each)
+        if self.failures and time.monotonic() - self._reset_at > FORGIVEN_S:
+            self.failures, self.trouble = 0, None
 
     @property
     def failure(self) -> StoreError | None:

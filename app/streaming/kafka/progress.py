@@ -22,8 +22,8 @@ class Progress:
     def begin(self, remaining: int) -> None:
         """What lies ahead is known."""
         self.remaining, self.moved_at = remaining, self._clock()
-        self._samples.clear()
-        self._samples.append((self.moved_at, self.restored, remaining))
+        # a new one: another thread looks at its first sample, and a cleared one has none
+        self._samples = deque([(self.moved_at, self.restored, remaining)], SAMPLES)
 
     def advance(self, records: int, remaining: int) -> None:
         """So many more records are in the store."""

@@ -126,7 +126,7 @@ class Standbys:
         self._topology, self._clients, self._stores, self._fail = topology, clients, stores, fail
         self.kept: dict[int, Standby] = {}
         self._warming: tuple[int, ...] = ()
-        self._left: dict[int, int] = {}
+        self._left: dict[int, tuple[int, float]] = {}  # and when it was used last
         self._jobs: dict[int, asyncio.Task[None]] = {}
 
     def look(self) -> None:
@@ -135,16 +135,25 @@ class Standbys:
             with contextlib.suppress(StoreError, StoreInUseError):  # whoever needs it will say so
                 store = self._stores.open(f"{self._topology.name}-{partition}")
                 if time.time() - store.positions.updated_at < STALE_AFTER_S:
-                    self._left[partition] = sum(store.positions.changelogs.values())
+                    self._left[partition] = sum(store.positions.changelogs.values()), store.positions.updated_at
                 store.close()
 
     def held(self) -> dict[int, int]:
         """Task -> changelog offsets that its store here is up to, for all that nobody runs here."""
-        return self._left | {partition: standby.held() for partition, standby in list(self.kept.items())}
+        fresh = time.time() - STALE_AFTER_S
+        left = {partition: held for partition, (held, used_at) in list(self._left.items()) if used_at > fresh}
+        return left | {partition: standby.held() for partition, standby in list(self.kept.items())}
 
     def left(self, partition: int, held: int) -> None:
-        """Its store was closed, and stays where it is."""
-        self._left[partition] = held
+        """Its store was closed, and stays where it is, for a while."""
+        self._left[partition] = held, time.time()
+
+    def sweep(self) -> None:
+        """Remove what was left for too long, and claim it no more (blocking)."""
+        gone = self._stores.sweep(self._topology.name)
+        for partition in list(self._left):
+            if f"{self._topology.name}-{partition}" in gone:
+                self._left.pop(partition, None)
 
     def follow(self, partition: int, closing: asyncio.Task[None] | None) -> None:
         """Keep a copy of this task from now on, once whoever had its store in this process has closed it."""

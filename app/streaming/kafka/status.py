@@ -111,4 +111,4 @@ class WorkerStatus:
 
     def _behind(self, owned: OwnedTask, topic: str, position: int) -> int:
         """Records of a topic from this position on, as far as its end is known."""
-        return max(0, self._worker.fetcher.ends(owned.task.partition).get(topic, position) - position)
+        return max(0, self._worker.ends(owned.task.partition).get(topic, position) - position)

@@ -67,7 +67,11 @@ class Turns:
             finally:
                 owned.idle.set()
 
-        job = asyncio.get_running_loop().create_task(guarded())
+        self._keep(guarded())
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        """Beside all else; a job that nobody holds may be collected."""
+        job = asyncio.get_running_loop().create_task(work)
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
 
@@ -107,6 +111,8 @@ class Turns:
                 if owned.idle.is_set():
                     due_s = min(due_s, self._carry_on(owned))
                 self._hold_what_waits(owned)
+                if self._fetcher.holds(owned.task.partition) and owned.source_ends.are_due():
+                    self._keep(owned.source_ends.ask())
             else:
                 owned.tell()
         return due_s
@@ -119,6 +125,8 @@ class Turns:
             return IDLE_TURN_S
         if owned.task.timers_wait_for_ends():
             self._spawn(owned, self._timer_ends(owned))
+        if not owned.task.is_dirty():
+            owned.rest()
         return due_s
 
     def _is_busy(self) -> bool:

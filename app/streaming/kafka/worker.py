@@ -92,8 +92,16 @@ class Worker:
             self.standbys.follow(partition, self._closing.pop(partition, None))
         self.standbys.take_over(place.warming)
 
+    def ends(self, partition: int) -> dict[str, int]:
+        """The last known ends of a task's topics, for lag."""
+        owned, fetched = self.owned.get(partition), self.fetcher.ends(partition)
+        asked = {} if owned is None else owned.source_ends.known
+        return asked | {topic: max(end, asked.get(topic, 0)) for topic, end in fetched.items()}
+
     def fail(self, error: Exception) -> None:
         if not self.failed.done():
+            # at once: an end that takes too long is cut off
+            log.error("worker.failed", topology=self.topology.name, why=f"{type(error).__name__}: {error}")
             self.failed.set_exception(error)
 
     async def run(self) -> None:
