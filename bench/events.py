@@ -20,8 +20,8 @@ FLUSH_S = 120.0
 class OrderLog:
     """The same events of many orders at every run: its first creates one with `items`, each later adds an item."""
 
-    def __init__(self, orders: int, seed: int = 42, items: int = 2) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - the same log at every run
+    def __init__(self, orders: int, items: int = 2) -> None:
+        self._chance = random.Random(42)  # noqa: S311 - the same log at every run
         self._ids = [str(UUID(int=self._chance.getrandbits(128), version=4)) for _ in range(orders)]
         self._versions = [0] * orders
         self._count, self._items = 0, items
@@ -43,9 +43,9 @@ class OrderLog:
         return _event(self._chance, self._ids[order], order, self._versions[order], at, self._items)
 
 
-def order_events(count: int, orders: int, seed: int = 42) -> Iterator[Event]:
+def order_events(count: int, orders: int) -> Iterator[Event]:
     """`count` events of `orders` orders."""
-    return OrderLog(orders, seed).interleaved(count)
+    return OrderLog(orders).interleaved(count)
 
 
 def _event(chance: random.Random, order_id: str, order: int, version: int, at: int, count: int) -> Event:

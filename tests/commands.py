@@ -80,3 +80,15 @@ class Serving:
 
 def _started(words: tuple[str, ...], settings: Settings, output: Path, errors: Path) -> ForkedProcess:
     return ForkedProcess(main, words, {**os.environ, **dump(settings)}, output, errors)
+
+
+def working_in(directory: Path) -> list[str]:
+    """The programs that run anywhere below a directory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink().is_relative_to(directory.resolve()):
+                found.append((entry / "exe").readlink().name)
+        except OSError:
+            continue
+    return sorted(set(found))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from tests.waiting import PATIENCE_S, until
 
@@ -35,6 +35,26 @@ def make_topics(admin: AdminClient) -> Iterator[MakeTopics]:
     yield make
     if made:
         admin.delete_topics(made)
+
+
+def alter(bootstrap: str, topic: str, setting: str, value: str) -> None:
+    """Returns when the broker has learnt of it."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    for altered in admin.incremental_alter_configs([resource]).values():
+        altered.result(PATIENCE_S)
+
+    def told() -> str:
+        (described,) = admin.describe_configs([resource]).values()
+        return str(described.result(PATIENCE_S)[setting].value)
+
+    until(lambda: told() == value, f"the broker has learnt that {setting} of {topic} is {value}")
+
+
+def take_at_most(bootstrap: str, topic: str, record_bytes: int) -> None:
+    """The topic refuses larger records from now on."""
+    alter(bootstrap, topic, "max.message.bytes", str(record_bytes))
 
 
 def _have_leaders(admin: AdminClient, names: tuple[str, ...]) -> bool:

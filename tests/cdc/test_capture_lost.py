@@ -20,6 +20,7 @@ from app.embedded.connect import ConnectServer
 from app.embedded.postgres import PostgresServer
 from tests.cdc.handing import publisher, use
 from tests.cdc.loading import Load
+from tests.killing import kill
 from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
@@ -35,9 +36,7 @@ async def test_what_a_killed_connect_had_begun_is_published_once(system: Setting
     async with Load(system) as load:
         for _ in range(KILLS):
             await load.some_more()
-            assert connect.process is not None
-            connect.process.kill()
-            connect.process.wait()
+            kill(connect)
             await asyncio.to_thread(connect.start)
     assert publisher(system) == "cdc"
 

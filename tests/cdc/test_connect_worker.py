@@ -4,13 +4,12 @@ import json
 from urllib.request import urlopen
 
 from app.embedded.connect import ConnectServer
+from tests.killing import kill
 
 
 def test_a_killed_worker_serves_again_where_it_served_with_its_plugin(connect: ConnectServer) -> None:
     url = connect.url
-    assert connect.process is not None
-    connect.process.kill()
-    connect.process.wait()
+    kill(connect)
     connect.start()
     with urlopen(f"{url}/connector-plugins") as answer:  # noqa: S310 - a loopback URL of ours
         assert [plugin["class"] for plugin in json.load(answer)] == [

@@ -185,12 +185,16 @@ def _say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def main() -> int:
-    """Print what came of it; 1 when an order has no outcome, or money, stock or a view is not as the events say."""
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make sagas", description=main.__doc__)
     for name, default in msgspec.structs.asdict(Plan()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    plan = Plan(**vars(parser.parse_args()))
+    return parser
+
+
+def main() -> int:
+    """Print what came of it; 1 when an order has no outcome, or money, stock or a view is not as the events say."""
+    plan = Plan(**vars(arguments().parse_args()))
     setup("error")
     with tempfile.TemporaryDirectory() as directory:
         found = asyncio.run(run(Path(directory), plan, _say))

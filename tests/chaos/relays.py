@@ -8,14 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
-
 from app.config import Settings
 from app.domain.events import Event
 from app.embedded.ports import free_ports
@@ -79,15 +71,6 @@ def started(*processes: Serving) -> Iterator[None]:
 def create_topic(kafka: str) -> None:
     """That of orders, unless it is there."""
     topics.apply(kafka, [TopicSpec(ORDERS_EVENTS, "events")], PARTITIONS, 1)
-
-
-def take_at_most(kafka: str, topic: str, record_bytes: int) -> None:
-    """The topic refuses larger records from now on."""
-    entry = ConfigEntry("max.message.bytes", str(record_bytes), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": kafka})
-    (altered,) = admin.incremental_alter_configs([resource]).values()
-    altered.result(PATIENCE_S)
 
 
 @asynccontextmanager

@@ -20,11 +20,11 @@ from app.streaming.kafka.messages import to_record
 from app.streaming.letters import Letter, read_letter_topic
 from app.streaming.names import dlq_topic
 from app.streaming.topology import Topology
-from tests.engine.broker import kill
-from tests.engine.cluster import PARTITIONS, Cluster
-from tests.engine.log import REQUEST_S, Log, differences, ticks
+from tests.engine.cluster import Cluster
+from tests.engine.log import PARTITIONS, Log, differences, ticks
 from tests.engine.topologies import Tick, counting
-from tests.waiting import until
+from tests.killing import kill
+from tests.waiting import PATIENCE_S, until
 
 AWAY_S = float(os.environ.get("AWAY_S", "15"))
 CONCERNED, IN_FLIGHT, OTHERS = 0, 1, (2, 3)  # partitions
@@ -52,7 +52,7 @@ def place(brokers: KafkaCluster, topology: Topology, lost: KafkaNode) -> None:
     replicas = {spec.name: [lost.node] if spec.name == letters else others for spec in topology.topics()}
     topics = [NewTopic(name, PARTITIONS, replica_assignment=[on] * PARTITIONS) for name, on in replicas.items()]
     for made in admin.create_topics(topics).values():
-        made.result(REQUEST_S)
+        made.result(PATIENCE_S)
 
 
 def refused(cluster: Cluster, partition: int, name: str) -> list[tuple[int, bytes]]:
@@ -67,7 +67,7 @@ def refused(cluster: Cluster, partition: int, name: str) -> list[tuple[int, byte
             partition,
             on_delivery=lambda error, message: sent.append((message.offset(), message.value())),
         )
-    assert cluster.log.producer.flush(REQUEST_S) == 0
+    assert cluster.log.producer.flush(PATIENCE_S) == 0
     return sent
 
 
@@ -81,7 +81,7 @@ def committed(cluster: Cluster, partition: int) -> int:
 
     def answered() -> bool:
         try:
-            [place] = asked.committed([TopicPartition(cluster.source, partition)], REQUEST_S)
+            [place] = asked.committed([TopicPartition(cluster.source, partition)], PATIENCE_S)
         except KafkaException as error:
             if not moving.passes(error):
                 raise
@@ -125,7 +125,7 @@ def test_nothing_is_committed_past_a_dead_letter_that_cannot_be_delivered(
         ends = cluster.log.ends(cluster.source)
         until(lambda: all(committed(cluster, one) == ends[one] for one in OTHERS), "the other tasks go on")
         until(lambda: time.monotonic() - gone_at > AWAY_S, "the broker was away for long", AWAY_S + 60)
-        until(lambda: f"[{CONCERNED}] " in str(worker.get("/tasks")["unready"]), "the worker says what holds it up")
+        until(lambda: f"[{CONCERNED}] " in str(worker.tasks()["unready"]), "the worker says what holds it up")
         assert committed(cluster, CONCERNED) <= undelivered[0][0]
 
         lost.start()

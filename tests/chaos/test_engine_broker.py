@@ -8,10 +8,12 @@ import pytest
 
 from app.embedded.kafka import KafkaServer
 from tests.chaos.engine_load import Load
-from tests.engine.broker import kill
 from tests.engine.cluster import Cluster
 from tests.engine.log import Log, differences
+from tests.killing import kill
 from tests.waiting import until
+
+CUT_OFF = 3  # the code of a worker that has not ended in order within its limit
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_a_worker_that_starts_before_its_broker_waits_for_it(cluster: Cluster, b
 
 
 def test_a_worker_ends_in_time_though_the_broker_stands_still(cluster: Cluster, broker: KafkaServer) -> None:
-    """SIGTERM within 10 s, whatever a commit waits for; its successor goes on."""
+    """By its own clock, which cuts off what a commit waits for; its successor goes on."""
     worker = cluster.start("a")
     cluster.ready(worker)
     with Load(cluster.log, cluster.source) as load:
@@ -62,7 +64,7 @@ def test_a_worker_ends_in_time_though_the_broker_stands_still(cluster: Cluster, 
         assert broker.process is not None
         broker.process.send_signal(signal.SIGSTOP)
         try:
-            worker.stop(limit_s=10)
+            assert worker.stop() in (0, CUT_OFF)
         finally:
             broker.process.send_signal(signal.SIGCONT)
     cluster.ready(cluster.start("b"))

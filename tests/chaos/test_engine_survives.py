@@ -4,14 +4,19 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from tests.chaos.engine_load import Load
-from tests.engine.cluster import PARTITIONS, Cluster, WorkerProcess
-from tests.engine.log import Log, differences
-from tests.waiting import until
+from tests.engine.cluster import Cluster, WorkerProcess
+from tests.engine.log import PARTITIONS, Log, differences
+from tests.waiting import PATIENCE_S, until
 
 PER_SECOND = 200
 
@@ -29,14 +34,19 @@ def settle(cluster: Cluster, load: Load) -> None:
 
 
 def shown(cluster: Cluster, table: str) -> dict[str, int]:
-    """The rows that the workers answer with, each key by the owner of its partition."""
+    """The rows that the workers answer with, those of each partition by its owner."""
     found: dict[str, int] = {}
-    for worker in cluster.workers:
-        for partition in worker.active() if worker.is_alive() else ():
-            for row in worker.get(f"/rows/{table}/{partition}")["rows"]:
-                assert row[0] not in found
-                found[row[0]] = row[1]
+    for partition in range(PARTITIONS):
+        [rows] = until(partial(answers, cluster, f"/rows/{table}/{partition}"), f"one answer with rows of {partition}")
+        assert found.keys().isdisjoint(row[0] for row in rows)
+        found |= {row[0]: row[1] for row in rows}
     return found
+
+
+def answers(cluster: Cluster, path: str) -> list[list[Any]]:
+    """The rows of each worker that shows any at a path."""
+    shown = [worker.get(path) for worker in cluster.workers if worker.is_alive()]
+    return [answer["rows"] for answer in shown if "rows" in answer]
 
 
 def test_rows_and_outputs_are_exact_through_kills_with_and_without_the_disk(cluster: Cluster) -> None:
@@ -66,12 +76,25 @@ def test_a_worker_that_was_paused_past_its_session_changes_nothing(cluster: Clus
         until(lambda: load.sent, "some load")
         sleeper.pause()
         cluster.ready(other)
+        asked = [request(sleeper, f"/rows/counts/{partition}") for partition in range(PARTITIONS)]
         sleeper.resume()
-        answers = [sleeper.get(f"/rows/counts/{partition}") for partition in range(PARTITIONS)]
-        assert [answer.get("code") for answer in answers] == ["NOT_ACTIVE"] * PARTITIONS
+        assert [answered(one).get("code") for one in asked] == ["NOT_ACTIVE"] * PARTITIONS
         cluster.ready(sleeper, other)
     settle(cluster, load)
     assert sum(shown(cluster, "counts").values()) == len(load.sent)
+
+
+def request(worker: WorkerProcess, path: str) -> HTTPConnection:
+    """Sent, also to one that stands still: it lies there before anything of the group does."""
+    connection = HTTPConnection("127.0.0.1", worker.order.port, timeout=PATIENCE_S)
+    connection.request("GET", path)
+    return connection
+
+
+def answered(connection: HTTPConnection) -> dict[str, Any]:
+    with closing(connection):
+        answer: dict[str, Any] = msgspec.json.decode(connection.getresponse().read())
+        return answer
 
 
 def test_workers_come_and_go_under_load(cluster: Cluster) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.chaos.lateness import KEYS, measure
-from tests.engine.cluster import PARTITIONS
-from tests.engine.log import Log
+from tests.chaos.lateness import KEYS, SESSION_S, measure
+from tests.engine.log import PARTITIONS, Log
 
-DELAYS_MS = (1_000, 2_000)
+DELAYS_MS = (1_000, int(SESSION_S * 1_000))
 
 
 def test_none_of_a_thousand_retries_is_early_and_the_worker_stays_a_member(

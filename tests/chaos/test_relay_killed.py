@@ -19,9 +19,11 @@ from app.embedded.postgres import PostgresServer
 from app.eventstore.blocked import listed, try_again
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS
-from tests.chaos.relays import CODEC, appending, check_published, owner_of_most, relays, take_at_most
+from tests.chaos.relays import CODEC, appending, check_published, owner_of_most, relays
 from tests.contract.order_streams import created, history
 from tests.integration.published_topic import PublishedTopic
+from tests.killing import kill
+from tests.topics import take_at_most
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -37,11 +39,11 @@ async def test_killed_relays_publish_every_event_once_and_in_order(
     chance, topic = random.Random(9), PublishedTopic(own_kafka.bootstrap, ORDERS_EVENTS)
     with relays(2, own_kafka.bootstrap, database, tmp_path) as pair:
         async with PostgresEventStore(database, CODEC) as store, appending(store, orders=20) as appended:
-            for kill in range(KILLS):
+            for number in range(KILLS):
                 # the other one owns the shards since this one was killed last
                 length = topic.length() + chance.randrange(200)
                 await eventually(lambda length=length: topic.length() > length)  # type: ignore[misc]
-                await asyncio.to_thread(pair[kill % 2].kill)
+                await asyncio.to_thread(pair[number % 2].kill)
         records = await asyncio.to_thread(topic.committed, len(appended))
     check_published(records, appended)
 
@@ -58,8 +60,8 @@ async def test_killed_relays_keep_a_refused_order_back_and_lose_and_double_nothi
         async with PostgresEventStore(database, CODEC) as store, appending(store, orders=20) as appended:
             await store.append(refused, 0, [large, *history(refused, 2, 5)], command_id=uuid4())
             await eventually(lambda: [one.aggregateid for one in listed(database)] == [refused])
-            for kill in range(BLOCKED_KILLS):
-                if kill == BLOCKED_KILLS // 2:
+            for number in range(BLOCKED_KILLS):
+                if number == BLOCKED_KILLS // 2:
                     take_at_most(own_kafka.bootstrap, ORDERS_EVENTS, 1_000_000)
                     try_again(database, [refused])
                 length = topic.length() + chance.randrange(200)
@@ -102,9 +104,7 @@ async def test_a_relay_outlives_its_servers_and_ends_when_told(
             for server in (own_kafka, own_postgres, own_kafka):
                 length = topic.length()
                 await eventually(lambda length=length: topic.length() > length + 100)  # type: ignore[misc]
-                assert server.process is not None
-                server.process.kill()
-                server.process.wait()
+                kill(server)
                 await asyncio.to_thread(server.start)
         records = await asyncio.to_thread(topic.committed, len(appended))
         await eventually(relay.ready)

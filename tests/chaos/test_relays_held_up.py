@@ -26,20 +26,13 @@ from app.eventstore.port import EventStore
 from app.eventstore.postgres import PostgresEventStore
 from app.serde.topics import ORDERS_EVENTS
 from tests.chaos.open_appends import open_append
-from tests.chaos.relays import (
-    CODEC,
-    RelayProcess,
-    appending,
-    check_published,
-    owner_of_most,
-    relays,
-    take_at_most,
-)
+from tests.chaos.relays import CODEC, RelayProcess, appending, check_published, owner_of_most, relays
 from tests.chaos.side_table import Moment, held_up
 from tests.commands import run
 from tests.contract.order_streams import created, history
 from tests.integration.published_topic import PublishedTopic
 from tests.integration.stored import stored_events
+from tests.topics import take_at_most
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio

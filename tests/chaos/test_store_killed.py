@@ -31,6 +31,7 @@ from tests.commands import Serving
 from tests.contract.order_streams import created
 from tests.integration.published_topic import PublishedTopic
 from tests.integration.stored import check_whole, stored_events
+from tests.killing import kill
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -58,9 +59,9 @@ async def test_no_acknowledged_event_is_lost_or_doubled_when_postgres_api_and_re
                 enough, length = len(acknowledged) + 50 + chance.randrange(100), topic.length()
                 await eventually(lambda: len(acknowledged) > enough and topic.length() > length)
 
-            for kill in kills:
+            for end in kills:
                 await go_on()
-                await asyncio.to_thread(kill)
+                await asyncio.to_thread(end)
             await go_on()
         records = await asyncio.to_thread(topic.committed, len(acknowledged))
     check_whole(postgres, len(acknowledged))
@@ -74,9 +75,7 @@ async def test_no_acknowledged_event_is_lost_or_doubled_when_postgres_api_and_re
 
 def kill_postgres(server: PostgresServer) -> None:
     """It starts again at once."""
-    assert server.process is not None
-    server.process.kill()
-    server.process.wait()
+    kill(server)
     server.start()
 
 

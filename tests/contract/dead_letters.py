@@ -16,6 +16,7 @@ from app.streaming.letters import Result, outcome_output
 from app.streaming.names import dlq_topic, redrive_topic
 from app.streaming.record import Output, Record
 from tests.topics import MakeTopics
+from tests.waiting import PATIENCE_S
 
 PARTITIONS = 2
 SOURCE = "orders.events"
@@ -68,7 +69,7 @@ class Post:
         )
 
     def flush(self) -> None:
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
 
     def sent(self) -> list[Record]:
         """What was sent back, by partition."""
@@ -96,13 +97,14 @@ class Post:
             yield
         finally:
             stop.set()
-            thread.join(10)
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
 
     def _work(self, stop: threading.Event, decide: Callable[[Record], Result]) -> None:
         consumer: Consumer = Clients(self.kafka, f"{self.group}-stand-in").follower()
-        places = consumer.list_topics(redrive_topic(self.group), 15).topics[redrive_topic(self.group)].partitions
-        begins = self._worked
-        consumer.assign([TopicPartition(redrive_topic(self.group), place, begins.get(place, 0)) for place in places])
+        topic, begins = redrive_topic(self.group), self._worked
+        places = consumer.list_topics(topic, PATIENCE_S).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, place, begins.get(place, 0)) for place in places])
         while not stop.is_set():
             message = consumer.poll(0.05)
             if message is not None and message.error() is None:

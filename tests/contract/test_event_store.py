@@ -24,7 +24,7 @@ from app.serde.lock import committed_registry
 from app.serde.topics import ORDERS_EVENTS
 from tests.contract.following import all_events
 from tests.contract.order_streams import added, created, history
-from tests.waiting import PATIENCE_S
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -209,12 +209,13 @@ async def test_many_orders_are_appended_at_once_each_with_its_own_outcome(store:
 
 async def kept(store: EventStore, order_id: str, snapshot: Snapshot) -> list[Event]:
     """The events behind the snapshot, once that is the one which the order is read from."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            found, events = await store.read_latest(order_id, snapshot.schema)
-            if found == snapshot:
-                return events
-            await asyncio.sleep(0.01)
+
+    async def behind() -> list[list[Event]]:
+        found, events = await store.read_latest(order_id, snapshot.schema)
+        return [events] if found == snapshot else []
+
+    [events] = await eventually(behind, "the order is read from the snapshot")
+    return events
 
 
 async def test_a_long_order_is_read_from_its_snapshot_on(store: EventStore, order_id: str) -> None:

@@ -9,20 +9,21 @@ import pytest
 
 from app.gateways.over_http import path
 from tests.contract.simulated import SimulatedParty
+from tests.waiting import PATIENCE_S, until
 
 TERMS = {"customer_id": "17850", "currency": "GBP", "amount_minor": 1250}
 
 
 @pytest.fixture
 def provider(simulated_provider: SimulatedParty) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=simulated_provider.url, timeout=10.0) as client:
+    with httpx.Client(base_url=simulated_provider.url, timeout=PATIENCE_S) as client:
         yield client
         client.delete("/faults").raise_for_status()
 
 
 @pytest.fixture
 def carrier(simulated_carrier: SimulatedParty) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=simulated_carrier.url, timeout=10.0) as client:
+    with httpx.Client(base_url=simulated_carrier.url, timeout=PATIENCE_S) as client:
         yield client
         client.delete("/faults").raise_for_status()
 
@@ -118,8 +119,8 @@ def test_faults_last_until_they_are_removed(provider: httpx.Client, order_id: st
 def test_timeout_fault_records_and_does_not_answer(provider: httpx.Client, order_id: str) -> None:
     provider.post("/faults", json={"kind": "timeout", "match": {"order_id": order_id}, "count": 1})
     with pytest.raises(httpx.ReadTimeout):
-        provider.put(f"/charges/{order_id}/1", json=TERMS, timeout=0.3)
-    [entry] = entries(provider, order_id)
+        provider.put(f"/charges/{order_id}/1", json=TERMS, timeout=httpx.Timeout(PATIENCE_S, read=0.3))
+    [entry] = until(lambda: entries(provider, order_id), "the charge is recorded")
     answer = provider.put(f"/charges/{order_id}/1", json=TERMS).json()
     assert answer == {"outcome": "charged", "payment_id": entry["payment_id"]}
 

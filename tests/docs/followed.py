@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
@@ -28,7 +27,6 @@ from tests.waiting import until
 
 PARTITIONS = 4
 PORT = "8090"  # on the page; here any free one
-AGREE_S = 30.0
 STOP_S = 20.0
 
 
@@ -100,14 +98,15 @@ class Reader:
         return sum(task["state"] == "active" for task in tasks)
 
     def _read_until_agreed(self, name: str, commands: str) -> None:
-        """The table follows its topic: what both say is compared when they agree, or the time is over."""
+        """The table follows its topic."""
         fold = {"times": times, "sums": sums}[name]
-        deadline = time.monotonic() + AGREE_S
-        while True:
+
+        def agree() -> bool:
             self.read[name] = sorted(self._terminal.run(commands).splitlines())
             self.folded[name] = sorted(fold(history(self._kafka)))
-            if self.read[name] == self.folded[name] or time.monotonic() > deadline:
-                return
+            return self.read[name] == self.folded[name]
+
+        until(agree, f"{name} that are the fold of the topic")
 
 
 def history(kafka: str) -> dict[str, list[Event]]:

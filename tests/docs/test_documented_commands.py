@@ -1,19 +1,32 @@
 """Every command of every page is run, or its arguments are held against what takes them."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.chaos import both_kinds, failing
+from tests.chaos.seeded import __main__ as seeded
+from tests.chaos.steps import __main__ as steps
 from tests.docs.pages import ROOT, Block, blocks, pages
 from tests.docs.running import Demo
 from tests.docs.test_change_data_capture import PAGE as CHANGE_DATA_CAPTURE
 from tests.docs.test_new_projection import PAGE as NEW_PROJECTION
+from tests.simulation import __main__ as simulation
 
 SHOWN = {"text", "mermaid"}
 # these have a test that follows them
 OF_THEIR_OWN = (CHANGE_DATA_CAPTURE, NEW_PROJECTION)
+# what `make` hands arguments to
+PARSERS = {
+    "chaos": seeded.arguments,
+    "failures": failing.arguments,
+    "kills": steps.arguments,
+    "sagas": both_kinds.arguments,
+    "simulate": simulation.arguments,
+}
 MAKE = re.compile(r"(?:^|`)make (?P<target>[a-z]+)(?: ARGS=\"(?P<arguments>[^\"]*)\")?", re.MULTILINE)
 
 
@@ -49,3 +62,5 @@ def test_what_pages_ask_make_for_exists_and_takes_the_arguments(page: Path, demo
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
         if target == "demo" and arguments:
             demo.terminal.run(f".venv/bin/orderflow demo {arguments} --help")
+        elif arguments:
+            PARSERS[target]().parse_args(shlex.split(arguments))

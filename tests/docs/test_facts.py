@@ -2,9 +2,13 @@
 
 import re
 import tomllib
+from collections import defaultdict
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from app.cli import GROUPS
 from app.config import Settings
@@ -29,9 +33,18 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-def test_the_table_of_commands_has_every_command() -> None:
-    named = {cell.split()[0] for cell in first_cells(README, "## Commands")}
-    assert named == set(GROUPS) | {"orderflow"}
+def subcommands(module: str) -> set[str]:
+    """None of a module that is one command."""
+    command = get_command(import_module(f"app.cli.{module}").cli)
+    return set(command.commands) if isinstance(command, TyperGroup) else set()
+
+
+def test_the_table_of_commands_has_every_command_with_its_subcommands() -> None:
+    named: dict[str, set[str]] = defaultdict(set)
+    for cell in first_cells(README, "## Commands"):
+        name, _, words = cell.partition(" ")
+        named[name] |= {word for word in words.partition(" ")[0].split("\\|") if word.islower()}
+    assert named == {name: subcommands(module) for name, (module, _) in GROUPS.items()} | {"orderflow": set()}
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -10,10 +10,10 @@ from psycopg import sql
 from rocksdict import AccessType, Options, Rdict
 
 from tests.e2e.whole_system import WholeSystem
+from tests.waiting import PATIENCE_S
 
 # offsets and times of records, in files of a fixed size
 NUMBERS = {".index", ".timeindex"}
-POLL_S = 30.0
 
 
 def places_of(system: WholeSystem, words: Iterable[str], copies: Path) -> dict[str, set[str]]:
@@ -58,18 +58,18 @@ def _topics(kafka: str) -> Iterator[tuple[str, bytes]]:
     """All records, aborted ones too, out of their compressed batches."""
     settings = {"bootstrap.servers": kafka, "group.id": "seeker", "isolation.level": "read_uncommitted"}
     consumer = Consumer({**settings, "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0})
-    topics = consumer.list_topics(timeout=POLL_S).topics.values()
+    topics = consumer.list_topics(timeout=PATIENCE_S).topics.values()
     places = [TopicPartition(topic.topic, number, OFFSET_BEGINNING) for topic in topics for number in topic.partitions]
     consumer.assign(places)
-    left = len(places)
+    left = {(place.topic, place.partition) for place in places}
     while left:
-        message = consumer.poll(POLL_S)
-        assert message is not None, f"{left} partitions were not read to their ends"
+        message = consumer.poll(PATIENCE_S)
+        assert message is not None, f"{left} were not read to their ends"
         if message.error() is None:
             headers = b"".join(name.encode() + (value or b"") for name, value in message.headers() or [])
             yield message.topic(), (message.key() or b"") + (message.value() or b"") + headers
         elif message.error().code() == KafkaError._PARTITION_EOF:
-            left -= 1
+            left.discard((message.topic(), message.partition()))
     consumer.close()
 
 

@@ -1,7 +1,7 @@
 """Hostile records for every topic that a topology reads, sent as they are and looked for in the DLQs."""
 
-import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from random import Random
 from zlib import crc32
 
@@ -17,8 +17,8 @@ from app.streaming.kafka.messages import to_record
 from app.streaming.letters import Letter, read_letter
 from app.streaming.names import dlq_topic
 from app.streaming.record import RECORD_LIMIT, Headers
+from tests.waiting import PATIENCE_S, until
 
-REQUEST_S = 60.0
 PARTITIONS = 4
 UNKNOWN_EVERY = 12  # one kind of a dozen
 MANY_EVERY, MANY = 25, 2_000
@@ -146,7 +146,7 @@ class Traffic:
                 return
 
     def flush(self) -> None:
-        assert self._producer.flush(REQUEST_S) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
 
     def _delivered(self, record: Hostile) -> Callable[[object, Message], None]:
         def delivered(error: object, message: Message) -> None:
@@ -158,15 +158,13 @@ class Traffic:
         return delivered
 
     def letters(self, group: str, count: int, limit_s: float) -> Generator[Letter]:
-        """The letters of a group, as they come, until there are `count`."""
+        """The letters of a group, as they come, until there are `count`; `limit_s` for each."""
         settings = {"bootstrap.servers": self._bootstrap, "group.id": "oracle", "enable.auto.commit": False}
         consumer = Consumer({**settings, "isolation.level": "read_committed", "log_level": 0})
         consumer.assign([TopicPartition(dlq_topic(group), partition, 0) for partition in range(PARTITIONS)])
-        deadline = time.monotonic() + limit_s
         try:
-            for found in range(count):
-                while (message := consumer.poll(1.0)) is None:
-                    assert time.monotonic() < deadline, f"{group}: only {found} of {count} letters in {limit_s} s"
+            for number in range(1, count + 1):
+                [message] = until(partial(consumer.consume, 1, 1.0), f"{group}: letter {number} of {count}", limit_s)
                 assert message.error() is None, message.error()
                 yield read_letter(to_record(message))
         finally:

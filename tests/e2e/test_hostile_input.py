@@ -19,11 +19,12 @@ from app.serde.topics import ORDERS_EVENTS
 from app.streaming.letters import Letter
 from tests.e2e.hostile_traffic import Hostile, Place, Traffic, largest, records_for
 from tests.e2e.whole_system import WholeSystem
+from tests.waiting import PATIENCE_S
 from topologies import catalogue
 
 COUNT = int(os.environ.get("HOSTILE_RECORDS", "60"))
 GOOD_ORDERS = 20
-LIMIT_S = 60 + COUNT / 10
+LIMIT_S = PATIENCE_S + COUNT / 10
 REASONS = {"malformed", "invalid-event", "wrong-topic", "unknown-schema", "non-retryable"}
 
 

@@ -29,12 +29,14 @@ def critical_lines(system: WholeSystem, alert_id: str) -> list[dict[str, Any]]:
 
 
 def refused(system: WholeSystem, kind: Fulfilment) -> str:
-    """An order whose delivery was refused, and then the refund of its payment."""
+    """An order whose delivery was refused, and then the refund of its payment; all else is undone."""
     order_id = str(uuid4())
     system.plant(system.settings.provider, "dispute", match={"order_id": order_id})
     system.place(order_id, customer_id=f"{REFUSED_DELIVERY}-e2e", fulfilment=kind)
     assert "refused" in system.wait_for(order_id, "cancelled")["reason"]
     until(lambda: state(system, order_id) == "COMPENSATION_FAILED", "the refund was refused")
+    # each service of a choreographed order undoes its own, in its own time
+    until(lambda: "StockReleased" in told(system, INVENTORY_EVENTS, order_id), "the stock is released")
     return order_id
 
 

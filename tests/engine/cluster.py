@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import signal
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -13,12 +15,11 @@ import msgspec
 from app.embedded.ports import free_ports
 from app.streaming.kafka import topics
 from app.streaming.topology import Topology
-from tests.engine.log import Log
+from tests.engine.log import PARTITIONS, Log
 from tests.engine.process import Order, main, topology_of
 from tests.forked import ForkedProcess
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
-PARTITIONS = 4
 ANSWER_S = 5.0
 
 
@@ -43,21 +44,38 @@ class WorkerProcess:
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def stop(self, limit_s: float = 15.0) -> int:
+    def limit_files(self, size: int) -> None:
+        """No file of the process may grow past this: its disk is full, so far as it can tell."""
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+    def stop(self) -> int:
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(limit_s)
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit code, once it has ended."""
+        return self.process.wait(PATIENCE_S)
 
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
     def get(self, path: str) -> dict[str, Any]:
         """The answer to a request; `{}` while nobody answers."""
-        answered: dict[str, Any] = json.loads(self.text(path) or "{}")
+        answered: dict[str, Any] = json.loads(self._text(path) or "{}")
         return answered
 
-    def text(self, path: str) -> str:
-        """The same as it came; empty while nobody answers."""
+    def answer(self, path: str) -> str:
+        """The same as it came, as soon as there is one."""
+
+        def given() -> str:
+            assert self.is_alive(), f"{self} ended:\n{self.said()[-3000:]}"
+            return self._text(path)
+
+        return until(given, f"{self} answers {path}")
+
+    def _text(self, path: str) -> str:
         try:
             with urlopen(f"http://127.0.0.1:{self.order.port}{path}", timeout=ANSWER_S) as answer:
                 return str(answer.read(), "utf-8")
@@ -66,9 +84,14 @@ class WorkerProcess:
         except (URLError, OSError):
             return ""
 
+    def tasks(self) -> dict[str, Any]:
+        """What it says of its tasks and copies, and why it is unready, if so."""
+        told: dict[str, Any] = json.loads(self.answer("/tasks"))
+        return told
+
     def active(self) -> set[int]:
         """The partitions of its active tasks."""
-        return {task["partition"] for task in self.get("/tasks").get("tasks", []) if task["state"] == "active"}
+        return active(self.tasks()["tasks"])
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")
@@ -80,7 +103,12 @@ class WorkerProcess:
 
     def standbys(self) -> dict[int, dict[str, Any]]:
         """Partition -> what it says of the copy that it keeps."""
-        return {told["partition"]: told for told in self.get("/tasks").get("standbys", [])}
+        return {told["partition"]: told for told in self.tasks()["standbys"]}
+
+
+def active(tasks: Iterable[dict[str, Any]]) -> set[int]:
+    """The partitions of those that are active."""
+    return {task["partition"] for task in tasks if task["state"] == "active"}
 
 
 class Cluster:
@@ -122,8 +150,6 @@ class Cluster:
         """Every partition is active on exactly these workers together, and each of them has some."""
 
         def shared_out() -> bool:
-            for worker in workers:
-                assert worker.is_alive(), f"{worker} ended:\n{worker.said()[-3000:]}"
             held = [worker.active() for worker in workers]
             return all(held) and sorted(p for each in held for p in each) == list(range(PARTITIONS))
 
@@ -138,13 +164,26 @@ class Cluster:
 
         until(is_quiet, f"the group of {self.topology.name} at its ends")
 
+    def is_whole(self) -> bool:
+        """Every partition is active on one of those workers that answer."""
+        return active(self._told()) == set(range(PARTITIONS))
+
     def _holds_nothing(self) -> bool:
-        tasks = [task for worker in self.workers if worker.is_alive() for task in worker.get("/tasks").get("tasks", [])]
+        tasks = self._told()
         held = [task[what] for task in tasks for what in ("parked", "delayed", "in_flight", "dirty")]
         # of all: a worker that has just started, or is kept from answering, may hold the rest
-        told = {task["partition"] for task in tasks if task["state"] == "active"}
-        return told == set(range(PARTITIONS)) and not any(held)
+        return active(tasks) == set(range(PARTITIONS)) and not any(held)
+
+    def _told(self) -> list[dict[str, Any]]:
+        """What those workers say of their tasks that answer."""
+        return [task for worker in self.workers if worker.is_alive() for task in worker.get("/tasks").get("tasks", [])]
 
     def _order(self, name: str, port: int, **options: Any) -> Order:
         told = {"bootstrap": self.log.bootstrap, "name": name, "port": port, "directory": str(self._directory / name)}
         return msgspec.convert(told | self._options | options, Order)
+
+
+class MakeCluster(Protocol):
+    """Starts none of its workers; all are killed after the test."""
+
+    def __call__(self, kind: str, **options: Any) -> Cluster: ...

@@ -9,9 +9,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, Topic
 
 from app.streaming.topology import Topology
 from tests.engine.topologies import Tick, bucket_of, output_number
+from tests.waiting import PATIENCE_S
 
-REQUEST_S = 30.0
-SENT_S = 240.0  # a broker may be killed meanwhile, and takes a minute to come back where much else runs
+PARTITIONS = 4
 
 
 class Log:
@@ -35,7 +35,7 @@ class Log:
         """Returns when they are in the topic."""
         for tick in ticks:
             self.producer.produce(topic, msgspec.msgpack.encode(tick), tick.key.encode())
-        assert self.producer.flush(SENT_S) == 0
+        assert self.producer.flush(PATIENCE_S) == 0
 
     def consumer(self, group: str = "oracle", isolation: str = "read_committed") -> Consumer:
         return Consumer(
@@ -59,13 +59,13 @@ class Log:
             self._asked[group, isolation] = self.consumer(group, isolation)
         return self._asked[group, isolation]
 
-    def ends(self, topic: str, partitions: int = 4) -> dict[int, int]:
+    def ends(self, topic: str, partitions: int = PARTITIONS) -> dict[int, int]:
         """The next offset of each partition, what is not decided yet counted too."""
         raw = self._asking(isolation="read_uncommitted")
         places = [TopicPartition(topic, partition) for partition in range(partitions)]
-        return {place.partition: raw.get_watermark_offsets(place, REQUEST_S)[1] for place in places}
+        return {place.partition: raw.get_watermark_offsets(place, PATIENCE_S)[1] for place in places}
 
-    def records(self, topic: str, partitions: int = 4, after: Iterable[Message] = ()) -> list[Message]:
+    def records(self, topic: str, partitions: int = PARTITIONS, after: Iterable[Message] = ()) -> list[Message]:
         """Every committed record of a topic; waits for what is decided but not yet marked in its partition. `after`
         are those that are known already."""
         begins = dict.fromkeys(range(partitions), OFFSET_BEGINNING)
@@ -74,12 +74,12 @@ class Log:
         consumer = self._asking()
         try:
             # else it learns who leads only at its next tick, half a second later
-            consumer.list_topics(topic, REQUEST_S)
+            consumer.list_topics(topic, PATIENCE_S)
             consumer.assign([TopicPartition(topic, *begin) for begin in begins.items()])
             found: list[Message] = []
             while ends:
-                message = consumer.poll(REQUEST_S)
-                assert message is not None, f"{topic} gave nothing for {REQUEST_S} s"
+                message = consumer.poll(PATIENCE_S)
+                assert message is not None, f"{topic} gave nothing for {PATIENCE_S:g} s"
                 if message.error() is None:
                     found.append(message)
                 elif message.error().name() == "_PARTITION_EOF" and message.offset() >= ends.get(
@@ -90,7 +90,7 @@ class Log:
         finally:
             consumer.unassign()
 
-    def rows(self, topic: str, partitions: int = 4) -> dict[bytes, Any]:
+    def rows(self, topic: str, partitions: int = PARTITIONS) -> dict[bytes, Any]:
         """What a changelog says of each key."""
         rows: dict[bytes, Any] = {}
         for message in self.records(topic, partitions):
@@ -100,12 +100,12 @@ class Log:
                 rows[message.key()] = msgspec.msgpack.decode(message.value())
         return rows
 
-    def lag(self, topology: Topology, partitions: int = 4) -> int:
+    def lag(self, topology: Topology) -> int:
         """Records that the group has not committed, of all topics that its tasks read; undecided ones count too."""
-        wanted = [TopicPartition(t, p) for t in topology.input_topics for p in range(partitions)]
-        committed = self._asking(topology.group).committed(wanted, REQUEST_S)
+        wanted = [TopicPartition(t, p) for t in topology.input_topics for p in range(PARTITIONS)]
+        committed = self._asking(topology.group).committed(wanted, PATIENCE_S)
         # after the offsets: their marker may be written before those of the records of the same transaction
-        ends = {topic: self.ends(topic, partitions) for topic in topology.input_topics}
+        ends = {topic: self.ends(topic) for topic in topology.input_topics}
         return sum(ends[place.topic][place.partition] - max(place.offset, 0) for place in committed)
 
 
@@ -114,7 +114,7 @@ def ticks(keys: int, each: int, first: int = 1) -> list[Tick]:
     return [Tick(key=f"key-{k}", number=n) for n in range(first, first + each) for k in range(keys)]
 
 
-def differences(log: Log, topology: Topology, sent: Sequence[Tick], partitions: int = 4) -> list[str]:
+def differences(log: Log, topology: Topology, sent: Sequence[Tick], partitions: int = PARTITIONS) -> list[str]:
     """Where source, rows and outputs are not what a count of the sent ticks says."""
     source = next(iter(topology.sources))
     logged = Counter(

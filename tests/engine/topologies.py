@@ -23,7 +23,8 @@ from app.streaming.topology import StructCodec, TaskBatch, Topology
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """The `number`th record of its key, from 1; how its handling is to fail, and what it is to bring about.
 
-    `holds_s`: for so long its first call does not return, though it is cancelled; `blocks_s`: nothing else can run.
+    `held`: its calls do not return, though they are cancelled, until the file `released` is there; `blocks_s`: for so
+    long nothing else can run.
     """
 
     key: str
@@ -31,7 +32,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     fails: int = 0
     permanent: bool = False
     takes_s: float = 0.0
-    holds_s: float = 0.0
+    held: bool = False
     blocks_s: float = 0.0
     timer_ms: int = 0
     output_size: int = 0
@@ -67,6 +68,7 @@ TICKS = StructCodec(Tick, lambda tick: tick.key)
 COUNTS = TableSpec("counts", Count)
 TOTALS = TableSpec("totals", Total)
 BUCKETS = 16
+LOOK_S = 0.05  # between two looks for a file
 
 
 def bucket_of(key: str) -> str:
@@ -113,13 +115,17 @@ class KeyedCounts:
 class Faults:
     """Makes a tick fail as it says, and notes attempts in files that outlive the process.
 
-    Once the file `fixed` is there, no tick fails permanently. Effects are noted from `note_effects` on.
+    Once the file `fixed` is there, no tick fails permanently; once `released` is, none is held. Effects are noted from
+    `note_effects` on.
     """
 
     def __init__(self, directory: Path) -> None:
-        self.fixed = directory / "fixed"
+        self.fixed, self.released = directory / "fixed", directory / "released"
         self._directory, self._effects = directory / "attempts", directory / "effects"
         self._directory.mkdir(parents=True, exist_ok=True)
+
+    def holds(self, tick: Tick) -> bool:
+        return tick.held and not self.released.exists()
 
     def attempt(self, tick: Tick) -> None:
         """Raises while attempts are left that must fail."""
@@ -216,14 +222,6 @@ class ActingRules:
         return ()
 
 
-async def _hold(seconds: float) -> None:
-    """Deaf to cancellation."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(until - time.monotonic())
-
-
 class FileGateway:
     """Notes every call in one file; fails and waits as the tick says."""
 
@@ -234,9 +232,9 @@ class FileGateway:
     async def perform(self, call: Asked) -> object:
         with self._calls.open("a") as file:
             file.write(f"{call.tick.key} {call.tick.number}\n")
-        if call.tick.holds_s and not self._faults.times(call.tick.key, call.tick.number):
-            self._faults.note(call.tick)
-            await _hold(call.tick.holds_s)
+        while self._faults.holds(call.tick):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(LOOK_S)
         await asyncio.sleep(call.tick.takes_s)
         self._faults.attempt(call.tick)
         return "done"

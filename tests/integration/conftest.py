@@ -1,14 +1,29 @@
-"""A small system on servers of its own, for the modules that judge all that is in the topics of the product."""
+"""Workers of test topologies; a small system on servers of its own, for the modules that judge all that is in the
+topics of the product."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from app.embedded.kafka import KafkaServer
 from app.migrations import upgrade
+from tests.engine.cluster import Cluster, MakeCluster
+from tests.engine.log import Log
 from tests.integration.verify_system import SmallSystem, small_system
+
+
+@pytest.fixture
+def make_cluster(kafka: str, tmp_path: Path, unique: Callable[[str], str]) -> Iterator[MakeCluster]:
+    with ExitStack() as made:
+
+        def make(kind: str, **options: Any) -> Cluster:
+            return made.enter_context(Cluster(Log(kafka), tmp_path, kind, unique("engine"), **options))
+
+        yield make
 
 
 @pytest.fixture(scope="module")

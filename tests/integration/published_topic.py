@@ -1,12 +1,14 @@
 """What a topic holds, as a consumer of committed records sees it, and how long it is."""
 
-import time
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
+
+PARTITIONS = 4
 
 
 class Published(NamedTuple):
@@ -19,8 +21,9 @@ class Published(NamedTuple):
 
 
 class PublishedTopic:
-    def __init__(self, kafka: str, topic: str, partitions: int = 4) -> None:
-        self._kafka, self._topic, self._partitions = kafka, topic, partitions
+    def __init__(self, kafka: str, topic: str) -> None:
+        self._kafka, self._topic = kafka, topic
+        self._places = [TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)]
 
     @cached_property
     def _asked(self) -> Consumer:
@@ -30,10 +33,7 @@ class PublishedTopic:
     def length(self) -> int:
         """Records and markers, those of open transactions too; 0 while the broker does not answer."""
         try:
-            return sum(
-                self._asked.get_watermark_offsets(TopicPartition(self._topic, partition), 5.0)[1]
-                for partition in range(self._partitions)
-            )
+            return sum(self._asked.get_watermark_offsets(place, 5.0)[1] for place in self._places)
         except KafkaException:
             return 0
 
@@ -42,39 +42,42 @@ class PublishedTopic:
         consumer = self._consumer("read_committed")
         # else it learns who leads only at its next tick, half a second later
         consumer.list_topics(self._topic, PATIENCE_S)
-        consumer.assign([TopicPartition(self._topic, partition, 0) for partition in range(self._partitions)])
+        consumer.assign(self._places)
         records: list[Published] = []
         ended: set[int] = set()
-        limit = time.monotonic() + PATIENCE_S
-        while len(records) < at_least or len(ended) < self._partitions:
-            assert time.monotonic() < limit, f"{len(records)} records of {at_least}"
-            for message in consumer.consume(1_000, 0.1):
+
+        def are_all() -> bool:
+            for message in _arrived(consumer):
                 error = message.error()
                 if error is None:
                     ended.discard(message.partition())
                     records.append(_published(message))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())
+            return len(records) >= at_least and len(ended) == PARTITIONS
+
+        until(are_all, f"{at_least} records of {self._topic}")
         consumer.close()
         return records
 
     def committed_by_now(self) -> list[Published]:
         """The same of a topic that goes on."""
         consumer = self._consumer("read_committed")
-        places = [TopicPartition(self._topic, partition, 0) for partition in range(self._partitions)]
-        ends = [consumer.get_watermark_offsets(place, PATIENCE_S)[1] for place in places]
-        consumer.assign(places)
+        ends = [consumer.get_watermark_offsets(place, PATIENCE_S)[1] for place in self._places]
+        consumer.assign(self._places)
         records: list[Published] = []
-        unfinished = set(range(self._partitions))
-        limit = time.monotonic() + PATIENCE_S
-        while unfinished:
-            assert time.monotonic() < limit, f"{len(records)} records up to {ends}"
-            for message in consumer.consume(1_000, 0.1):
+        unfinished = set(range(PARTITIONS))
+
+        def are_all() -> bool:
+            for message in _arrived(consumer):
                 error, partition = message.error(), message.partition()
                 if error is None and message.offset() < ends[partition]:
                     records.append(_published(message))
                 elif error is None or error.code() == KafkaError._PARTITION_EOF:
                     unfinished.discard(partition)
+            return not unfinished
+
+        until(are_all, f"the records of {self._topic} up to {ends}")
         consumer.close()
         return records
 
@@ -91,6 +94,12 @@ class PublishedTopic:
                 "log_level": 0,
             }
         )
+
+
+def _arrived(consumer: Consumer) -> Iterator[Message]:
+    """What has come by now; a moment without anything ends it."""
+    while messages := consumer.consume(1_000, 0.1):
+        yield from messages
 
 
 def _published(message: Message) -> Published:

@@ -14,10 +14,9 @@ from app.cli import outbox
 from app.eventstore.blocked import Blocked, listed, try_again
 from app.eventstore.publisher import Publisher
 from app.eventstore.relay import Relay
-from tests.chaos.relays import take_at_most
 from tests.integration.published_topic import PublishedTopic
 from tests.integration.relaying import insert_row, publish_to, running
-from tests.topics import MakeTopics
+from tests.topics import MakeTopics, take_at_most
 from tests.waiting import until
 
 SMALL, MOST, LARGE = 100, 2_000, 5_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.embedded.files import FileLock
-from tests.integration.test_stack import working_in
+from tests.commands import working_in
 from tests.waiting import PATIENCE_S, until
 
 

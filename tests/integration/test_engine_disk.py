@@ -9,7 +9,8 @@ import pytest
 
 from app.streaming.kafka import topics
 from app.streaming.stores import SET_ASIDE
-from tests.engine.cluster import Cluster, WorkerProcess
+from tests.chaos.steps.rows import shown
+from tests.engine.cluster import Cluster
 from tests.engine.damage import DAMAGES
 from tests.engine.inside import Inside
 from tests.engine.log import Log, differences, ticks
@@ -30,26 +31,20 @@ def sent(first: int, each: int) -> list[Tick]:
     return [Tick(key=f"key-{key}", number=n, row_size=ROW) for n in range(first, first + each) for key in range(KEYS)]
 
 
-def limit_files(worker: WorkerProcess, size: int) -> None:
-    """No file of the process may grow past this: its disk is full, so far as it can tell."""
-    _, hard = resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (size, hard))
-
-
 def test_a_worker_whose_disk_is_full_waits_for_room_and_loses_nothing(cluster: Cluster) -> None:
     """It stays alive and is unready, saying why; what was committed meanwhile is on its disk afterwards."""
     worker = cluster.start("a")
     cluster.ready(worker)
-    limit_files(worker, 40_000)
+    worker.limit_files(40_000)
     cluster.log.send(cluster.source, sent(1, 5))
-    until(lambda: "is full" in str(worker.get("/tasks").get("unready")), "an unready worker that says why")
+    until(lambda: "is full" in str(worker.tasks()["unready"]), "an unready worker that says why")
     assert worker.is_alive()
-    limit_files(worker, resource.RLIM_INFINITY)
+    worker.limit_files(resource.RLIM_INFINITY)
     cluster.ready(worker)
     cluster.log.send(cluster.source, sent(6, 2))
     cluster.quiet()
     assert differences(cluster.log, cluster.topology, sent(1, 7)) == []
-    assert sum(row[1] for p in range(4) for row in worker.get(f"/rows/counts/{p}")["rows"]) == KEYS * 7
+    assert sum(row[1] for row in shown(worker.get, "counts").values()) == KEYS * 7
 
 
 def test_a_worker_that_reads_a_damaged_block_sets_the_files_aside_and_goes_on(cluster: Cluster) -> None:

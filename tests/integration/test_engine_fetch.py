@@ -15,6 +15,7 @@ from app.streaming.kafka.fetch import Fetcher
 from app.streaming.kafka.log import read_topic
 from app.streaming.record import Headers, Record, RecordBatch
 from tests.topics import MakeTopics
+from tests.waiting import eventually
 
 RECORDS = 10
 TURNS = 300
@@ -153,5 +154,8 @@ async def test_rows_are_sent_by_their_keys_to_one_partition(topic: Topic, make_t
     assert not rows_sender()(producer, changelog, 1, rows)
     producer.commit_transaction(30)
     producer.close()
-    found = [(record.partition, record.key, record.value) for record in read_topic(topic.kafka, changelog)]
-    assert found == [(1, key, row) for key, row in rows]
+
+    def found() -> list[tuple[int, bytes | None, bytes | None]]:
+        return [(record.partition, record.key, record.value) for record in read_topic(topic.kafka, changelog)]
+
+    await eventually(lambda: found() == [(1, key, row) for key, row in rows], "the rows are there, and no more")

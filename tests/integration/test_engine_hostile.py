@@ -19,6 +19,7 @@ from app.streaming.record import Headers
 from tests.engine.cluster import Cluster
 from tests.engine.log import Log, ticks
 from tests.engine.topologies import Tick
+from tests.waiting import PATIENCE_S
 
 # what a topic takes by default, less the framing of a batch of one record
 LARGEST = 1_048_588 - 100
@@ -58,7 +59,7 @@ def hostile_records() -> list[Hostile]:
 def cluster(
     kafka: str, tmp_path: Path, unique: Callable[[str], str], request: pytest.FixtureRequest
 ) -> Iterator[Cluster]:
-    with Cluster(Log(kafka), tmp_path, request.param, unique("hostile"), delays_ms=(1500,)) as cluster:
+    with Cluster(Log(kafka), tmp_path, request.param, unique("hostile"), delays_ms=(6_000,)) as cluster:
         yield cluster
 
 
@@ -69,7 +70,7 @@ def send(log: Log, topic: str, records: list[Hostile], **settings: Any) -> None:
         sender.produce(
             topic, value, key, headers=list(headers), on_delivery=lambda e, _: refused.append(str(e)) if e else None
         )
-    sender.flush(30)
+    assert sender.flush(PATIENCE_S) == 0
     assert refused == []
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.request import urlopen
 
 from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
@@ -14,6 +13,7 @@ from tests.engine.log import Log
 from tests.engine.topologies import Tick
 from tests.waiting import until
 
+RETRY_MS = 15_000  # time enough to see what waits
 LATER_MS = 600_000
 # of copies, of what stands still, and of letters as the API knows them: their own tests look at them
 ELSEWHERE = {
@@ -27,15 +27,23 @@ ELSEWHERE = {
 
 def told(worker: WorkerProcess) -> dict[str, Metric]:
     """What its /metrics shows, by the name it has in `metrics`."""
-    with urlopen(f"http://127.0.0.1:{worker.order.port}/metrics", timeout=10) as answer:
-        families = text_string_to_metric_families(answer.read().decode())
-        return {family.name: family for family in families if family.name.startswith("orderflow_")}
+    families = text_string_to_metric_families(worker.answer("/metrics"))
+    return {family.name: family for family in families if family.name.startswith("orderflow_")}
 
 
 def total(family: Metric, **labels: str) -> float:
     """The sum over all labels but these."""
     name = family.name + ("_total" if family.type == "counter" else "_count" if family.type == "histogram" else "")
     return sum(one.value for one in family.samples if one.name == name and labels.items() <= one.labels.items())
+
+
+def waiting(shown: dict[str, Metric]) -> list[float]:
+    """The failed record, the one behind it, and their key."""
+    return [
+        total(shown["orderflow_retry_records"], delay_ms=str(RETRY_MS)),
+        total(shown["orderflow_parked_records"]),
+        total(shown["orderflow_blocked_keys"], waits="retry"),
+    ]
 
 
 def of_tasks() -> list[str]:
@@ -51,20 +59,17 @@ def test_every_metric_of_tasks_tells_what_happened(kafka: str, tmp_path: Path, u
         Tick(key="key-2", number=1, permanent=True),
         Tick(key="key-3", number=1, timer_ms=LATER_MS),
     ]
-    with Cluster(Log(kafka), tmp_path, "acting", unique("metrics"), delays_ms=(3000,)) as cluster:
+    with Cluster(Log(kafka), tmp_path, "acting", unique("metrics"), delays_ms=(RETRY_MS,)) as cluster:
         first = cluster.start("a")
         cluster.ready(first)
         cluster.log.send(cluster.source, sent)
-        until(lambda: total(told(first)["orderflow_retry_records"], delay_ms="3000") == 1, "the failed one waits", 3)
-        shown = told(first)
-        assert total(shown["orderflow_parked_records"]) == 1
-        assert total(shown["orderflow_blocked_keys"], waits="retry") == 1
+        until(lambda: waiting(told(first)) == [1, 1, 1], "the failed one waits, and what is behind it")
         cluster.quiet()
         shown = told(first)
         assert total(shown["orderflow_blocked_keys"], waits="operator") == 1
         assert total(shown["orderflow_retry_lateness_seconds"]) == 1
         assert total(shown["orderflow_task_records"], topic=cluster.source) == len(sent)
-        assert total(shown["orderflow_records_retried"], delay_ms="3000") == 1
+        assert total(shown["orderflow_records_retried"], delay_ms=str(RETRY_MS)) == 1
         assert total(shown["orderflow_dead_letters"], reason="non-retryable") == 1
         assert total(shown["orderflow_gateway_calls"], call="Asked", outcome="answered") == 3
         assert total(shown["orderflow_gateway_calls"], call="Asked", outcome="failed") == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from confluent_kafka import Consumer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin import AdminClient
 
 from app.embedded.ports import free_ports
 from app.streaming.blocked import BLOCKED, Blocked
@@ -30,7 +30,8 @@ from tests.engine.cluster import Cluster
 from tests.engine.inside import Inside
 from tests.engine.log import Log, ticks
 from tests.engine.topologies import acting, counting
-from tests.waiting import until
+from tests.topics import alter
+from tests.waiting import PATIENCE_S, until
 
 PARTITIONS = 1
 DELAYS_MS = (100, 200)
@@ -65,27 +66,13 @@ async def progress(log: Log, topology: Topology, directory: Path) -> None:
     await task.close()
 
 
-def alter(log: Log, topic: str, name: str, value: str) -> None:
-    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": log.bootstrap})
-    for altered in admin.incremental_alter_configs([resource]).values():
-        altered.result(30)
-
-    def told() -> str:
-        (described,) = admin.describe_configs([resource]).values()
-        return str(described.result(30)[name].value)
-
-    until(lambda: told() == value, f"the broker has learnt that {name} of {topic} is {value}")
-
-
 def test_a_new_group_that_acts_on_the_outside_must_be_told_its_start(
     log: Log, tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
     """The process ends with code 2 and names the option."""
     with Cluster(log, tmp_path, "acting", unique("refused"), start=None) as cluster:
         worker = cluster.start("a")
-        assert worker.process.wait(30) == 2
+        assert worker.wait() == 2
         assert "StartRequiredError" in worker.said()
         assert "--from earliest|latest|TIME" in worker.said()
 
@@ -126,7 +113,7 @@ async def test_rows_without_offsets_are_no_new_group(
     await progress(log, topology, tmp_path / "a")
     admin = AdminClient({"bootstrap.servers": log.bootstrap})
     for deleted in admin.delete_consumer_groups([topology.group]).values():
-        deleted.result(30)
+        deleted.result(PATIENCE_S)
     with pytest.raises(OffsetsExpiredError, match="orderflow topology reset"):
         begin_positions(asking(topology).ends, topology, 0, "earliest")
 
@@ -188,7 +175,7 @@ def test_a_worker_whose_rows_contradict_each_other_ends_and_says_so(
         log.producer.produce(cluster.topology.changelog(BLOCKED.name), one_is_parked, b"key-1", partition=0)
         assert log.producer.flush(30) == 0
         torn = cluster.start("b")
-        assert torn.process.wait(60) != 0
+        assert torn.wait() != 0
         assert "parked record 0 of key b'key-1' is gone" in torn.said()
 
 
@@ -207,7 +194,7 @@ def test_missing_and_wrong_topics_are_refused(log: Log, tmp_path: Path, unique: 
         (f"{topology.group}-dlq", "max.message.bytes", "1048588"),
         (f"{topology.group}-retry-100", "retention.ms", "60000"),
     ):
-        alter(log, topic, setting, value)
+        alter(log.bootstrap, topic, setting, value)
         with pytest.raises(TopicError, match=f"{topic}: {setting}="):
             topics.check(log.bootstrap, specs, PARTITIONS)
         topics.apply(log.bootstrap, specs, PARTITIONS, 1)
@@ -220,7 +207,7 @@ def test_what_the_asked_broker_has_not_yet_learnt_of_is_set_all_the_same(
     topology = counting(unique("topics"), tmp_path, DELAYS_MS)
     specs = topology.topics()
     topics.apply(log.bootstrap, specs, PARTITIONS, 1)
-    alter(log, topology.changelog("counts"), "cleanup.policy", "delete")
+    alter(log.bootstrap, topology.changelog("counts"), "cleanup.policy", "delete")
     with monkeypatch.context() as broker:
         broker.setattr(topics, "_counts", lambda *_: {})
         topics.apply(log.bootstrap, specs, PARTITIONS, 1)
@@ -235,7 +222,7 @@ def test_a_topic_that_forgets_what_waits_in_it_is_refused_with_what_mends_it(
     topic, specs = f"{topology.group}-{of}", topology.topics()
     topics.apply(log.bootstrap, specs, PARTITIONS, 1)
     for setting, value in (("retention.ms", str(365 * 86_400_000)), ("retention.bytes", str(2**40))):
-        alter(log, topic, setting, value)
+        alter(log.bootstrap, topic, setting, value)
         with pytest.raises(
             RetentionError, match=rf"{topic}: {setting}=-1.*wait there .*; run `orderflow topics apply`"
         ):
@@ -250,7 +237,7 @@ def test_a_session_that_the_brokers_do_not_allow_is_refused_by_name(
 ) -> None:
     with Cluster(log, tmp_path, "counting", unique("session"), session_timeout_s=session_s) as cluster:
         worker = cluster.start("a")
-        assert worker.process.wait(60) == 2
+        assert worker.wait() == 2
         assert f"no session of {session_s:g} s; set ORDERFLOW_SESSION_TIMEOUT" in worker.said()
 
 

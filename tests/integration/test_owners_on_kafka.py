@@ -10,7 +10,7 @@ from confluent_kafka import Message, Producer
 
 from app.web.owners import GroupDirectory, Owner, Owners, loopback_only
 from app.web.views import partition_of
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -36,13 +36,17 @@ async def member(kafka: str, group: str, topic: str, client_id: str) -> AsyncIte
         await consumer.stop()
 
 
-async def eventually(directory: GroupDirectory, holds: Callable[[dict[int, Owner]], bool]) -> dict[int, Owner]:
+async def told(directory: GroupDirectory, holds: Callable[[dict[int, Owner]], bool]) -> dict[int, Owner]:
+    """What the directory comes to say of the owners."""
     known: Owners | None = None
-    async with asyncio.timeout(PATIENCE_S):
-        while known is None or not holds(dict(known.by_partition)):
-            known = await directory.owners(not_those=known)
-            await asyncio.sleep(0.05)
-    return dict(known.by_partition)
+
+    async def those() -> dict[int, Owner]:
+        nonlocal known
+        known = await directory.owners(not_those=known)
+        owners = dict(known.by_partition)
+        return owners if holds(owners) else {}
+
+    return await eventually(those, "owners that are as the test expects")
 
 
 async def test_owners_are_followed_through_rebalances(
@@ -53,13 +57,13 @@ async def test_owners_are_followed_through_rebalances(
     directory = GroupDirectory(kafka, group, loopback_only)
     assert (await directory.owners()).by_partition == {}
     async with member(kafka, group, topic, "views-1@127.0.0.1:8101"):
-        alone = await eventually(directory, lambda owners: len(owners) == PARTITIONS)
+        alone = await told(directory, lambda owners: len(owners) == PARTITIONS)
         assert set(alone.values()) == {ONE}
         async with member(kafka, group, topic, "views-2@127.0.0.1:8102"):
-            await eventually(
+            await told(
                 directory, lambda owners: sorted(map(repr, owners.values())) == sorted(map(repr, [ONE, ONE, TWO, TWO]))
             )
-        await eventually(directory, lambda owners: set(owners.values()) == {ONE} and len(owners) == PARTITIONS)
+        await told(directory, lambda owners: set(owners.values()) == {ONE} and len(owners) == PARTITIONS)
 
 
 async def test_a_member_at_a_foreign_address_is_no_owner(
@@ -71,7 +75,7 @@ async def test_a_member_at_a_foreign_address_is_no_owner(
         member(kafka, group, topic, "views-1@192.0.2.1:80"),
         member(kafka, group, topic, "views-2@127.0.0.1:8102"),
     ):
-        owners = await eventually(GroupDirectory(kafka, group, loopback_only), lambda owners: len(owners) == 2)
+        owners = await told(GroupDirectory(kafka, group, loopback_only), lambda owners: len(owners) == 2)
         assert set(owners.values()) == {TWO}
 
 

@@ -1,14 +1,13 @@
 """A session on PostgreSQL leaves nothing on the server, whenever it is told to end."""
 
 import asyncio
-import time
 from typing import Any, TypeAlias
 
 import psycopg
 import pytest
 
 from app.eventstore.session import Session
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -32,10 +31,11 @@ async def test_a_connect_that_is_given_up_at_any_moment_holds_no_connection(post
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             await session.close()
-        until = time.monotonic() + PATIENCE_S
-        while left := [row for pid, row in (await connected(administrator)).items() if pid not in before]:
-            assert time.monotonic() < until, left
-            await asyncio.sleep(0.01)
+
+        async def are_as_before() -> bool:
+            return (await connected(administrator)).keys() <= before.keys()
+
+        await eventually(are_as_before, "nothing is connected for those that were given up")
 
 
 async def test_a_connect_that_is_given_up_serves_the_next_statement(database: str) -> None:

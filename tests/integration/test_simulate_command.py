@@ -10,6 +10,7 @@ import httpx
 from app.config import Settings
 from tests.commands import run
 from tests.contract.simulated import running
+from tests.waiting import until
 
 TERMS = {"customer_id": "17850", "currency": "GBP", "amount_minor": 1250}
 
@@ -38,8 +39,7 @@ def test_stop_does_not_wait_for_unanswered_calls(tmp_path: Path) -> None:
         party.plant("timeout")
         with socket.create_connection(("127.0.0.1", httpx.URL(party.url).port or 0)) as caller:
             caller.sendall(request.encode())
-            while not party.entries("order-1"):
-                pass
+            until(lambda: party.entries("order-1"), "the charge is recorded")
             assert party.end() == -signal.SIGTERM
 
 

@@ -8,8 +8,8 @@ import msgspec
 from typer.testing import CliRunner
 
 from app.cli.status import cli
-from tests.engine.cluster import PARTITIONS, Cluster, WorkerProcess
-from tests.engine.log import Log
+from tests.engine.cluster import Cluster, WorkerProcess
+from tests.engine.log import PARTITIONS, Log
 from tests.engine.topologies import Tick
 from tests.waiting import until
 
@@ -42,7 +42,7 @@ def test_every_task_is_told_with_what_waits_in_it(kafka: str, tmp_path: Path, un
         assert sum("parked 1  dead 1  brake open" in line for line in shown) == 1
 
 
-def test_a_worker_that_is_away_and_tasks_that_nobody_runs_are_told(kafka: str, tmp_path: Path) -> None:
+def test_a_worker_that_is_away_and_tasks_that_nobody_runs_are_told(kafka: str) -> None:
     nobody = {"ORDERFLOW_KAFKA": kafka, "ORDERFLOW_PARTITIONS": "1"}
     done = CliRunner().invoke(cli, [], env=nobody)
     assert done.exit_code == 1

@@ -18,6 +18,8 @@ from app.embedded.postgres import PostgresServer
 from app.gateways.ports import CallRejectedError, PartyUnavailableError
 from app.gateways.warehouse import PostgresWarehouse
 from app.migrations import upgrade
+from tests.killing import kill
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +48,7 @@ async def warehouse(database: str) -> AsyncIterator[PostgresWarehouse]:
 
 @pytest.fixture
 async def impatient(database: str) -> AsyncIterator[PostgresWarehouse]:
-    warehouse = PostgresWarehouse(database, timeout_seconds=0.5)
+    warehouse = PostgresWarehouse(database, timeout_seconds=3.0)
     yield warehouse
     await warehouse.close()
 
@@ -73,11 +75,6 @@ def reserve(*skus: str) -> Reserve:
 
 def release(call: Reserve) -> ReleaseStock:
     return ReleaseStock(order_id=call.order_id, order_versions=(call.order_version,))
-
-
-async def until(connection: AsyncConnection, condition: str) -> None:
-    while not await value(connection, condition):
-        pass
 
 
 async def value(connection: AsyncConnection, query: str) -> object:
@@ -136,7 +133,7 @@ async def test_deadlock_means_unavailable(warehouse: PostgresWarehouse, other: A
         await other.execute("select from warehouse.stock where sku = 'second' for update")
         asked = group.create_task(failure(warehouse, call))
         async with await AsyncConnection.connect(other.info.dsn, password=other.info.password) as watcher:
-            await until(watcher, WAITING)
+            await eventually(lambda: value(watcher, WAITING), "it waits for the lock")
         await other.execute("select from warehouse.stock where sku = 'first' for update")
     assert "DeadlockDetected" in str(asked.result())
     assert await warehouse.perform(call) == Reserved()
@@ -171,7 +168,7 @@ async def test_call_given_up_by_its_caller_keeps_no_connection(
     async with other.transaction():
         await other.execute("select from warehouse.stock where sku = 'first' for update")
         calls = [asyncio.ensure_future(warehouse.perform(reserve("first"))) for _ in range(20)]
-        await until(other, WAITING)
+        await eventually(lambda: value(other, WAITING), "they wait for the lock")
         for call in calls:
             call.cancel()
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
@@ -203,7 +200,7 @@ async def test_closed_warehouse_leaves_no_connection(warehouse: PostgresWarehous
     calls = [asyncio.ensure_future(warehouse.perform(reserve("first"))) for _ in range(20)]
     await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
     await warehouse.close()
-    await until(other, f"select not exists ({OURS})")
+    await eventually(lambda: value(other, f"select not exists ({OURS})"), "nothing is connected")
 
 
 class Callers:
@@ -259,9 +256,3 @@ async def test_every_answer_survives_a_killed_server(own_server: PostgresServer)
         reserved = connection.execute("select order_id from warehouse.reservations where state = 'reserved'").fetchall()
         assert sorted(order_id for (order_id,) in reserved) == sorted(callers.answered)
         assert connection.execute("select reserved from warehouse.stock").fetchall() == [(len(callers.answered),)]
-
-
-def kill(server: PostgresServer) -> None:
-    assert server.process is not None
-    server.process.kill()
-    server.process.wait()

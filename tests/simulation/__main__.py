@@ -21,7 +21,7 @@ SHOWN = 12
 
 
 def main() -> int:
-    asked = _arguments()
+    asked = arguments().parse_args()
     setup("critical")
     with pytest.MonkeyPatch.context() as patch:
         if asked.plant:
@@ -72,7 +72,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _arguments() -> argparse.Namespace:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--seed", type=int, default=1, help="the first of them")
@@ -81,7 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--shrink", type=int, default=200, help="runs at most to make a failing plan smaller")
     parser.add_argument("--plant", choices=("", *PLANTS), default="", help="a bug that must be found")
     parser.add_argument("--data", type=Path, default=Path(".orderflow/simulation"))
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,14 +1,10 @@
-"""Tests on the virtual clock: judged by what happens, never by how long it takes; thousands of retries stay silent."""
+"""Tests on the virtual clock: thousands of retries stay silent."""
 
 import logging
 from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
-
-settings.register_profile("topology", deadline=None, database=None)
-settings.load_profile("topology")
 
 
 @pytest.fixture(autouse=True, scope="module")

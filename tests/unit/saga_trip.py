@@ -1,7 +1,7 @@
 """A trip as a saga: a hotel, a flight, a payment (the pivot) and a mail."""
 
 from app.sagas import machine
-from app.sagas.definition import Definition, Step
+from app.sagas.definition import Step
 from app.sagas.instance import Abort, Action, Command, Instance, Operate, Reply, Timer, Transition
 from tests.unit.saga_world import NOW, SAGA_ID, ask, definition
 
@@ -18,15 +18,15 @@ TRIP = definition(
 class Trip:
     """A saga, its clock, and what it asked for."""
 
-    def __init__(self, of: Definition = TRIP) -> None:
-        self.of, self.now = of, NOW
-        self.last = machine.begin(of, SAGA_ID, "event-1", NOW)
+    def __init__(self) -> None:
+        self.now = NOW
+        self.last = machine.begin(TRIP, SAGA_ID, "event-1", NOW)
         assert self.last.instance is not None
         self.instance: Instance = self.last.instance
         self.command: Command | None = self.last.command
 
     def take(self, cause: Reply | Timer | Abort | Operate) -> Transition:
-        self.last = machine.proceed(self.of, self.instance, cause, self.now)
+        self.last = machine.proceed(TRIP, self.instance, cause, self.now)
         self.instance = self.last.instance or self.instance
         self.command = self.last.command or self.command
         return self.last

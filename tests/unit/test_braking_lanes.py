@@ -51,7 +51,6 @@ class Party:
     async def to_timer(self, timer: TimerRow) -> None:
         await self._call(timer.name, timer.key.encode())
 
-
     async def _call(self, what: str, key: bytes) -> None:
         self.called.append(what)
         await asyncio.sleep(0)

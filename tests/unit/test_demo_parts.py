@@ -21,6 +21,7 @@ from app.embedded import processes
 from app.embedded.server import Server
 from app.embedded.stack import Stack
 from app.errors import SetupError
+from tests.killing import kill
 from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
@@ -71,9 +72,7 @@ async def test_a_server_that_takes_long_to_come_back_holds_up_no_other(tmp_path:
     watching = asyncio.create_task(watch([slow, other], lambda _: None, came_back.set))
     try:
         for server in (slow, other):
-            assert server.process
-            server.process.kill()
-            server.process.wait()
+            kill(server)
         await asyncio.wait_for(came_back.wait(), PATIENCE_S)
         assert other.alive()
         assert not slow.ready.is_set()

@@ -77,13 +77,13 @@ CANCEL = event(OrderCancelled, 2)
 every_service = pytest.mark.parametrize("case", [PAYMENTS, INVENTORY, SHIPPING], ids=lambda case: case.timer)
 
 
-def answered(case: Case, row: Any, cause: Event | Timer, answer: object | None, now: int = NOW) -> Step[Any]:
+def answered(case: Case, row: Any, cause: Event | Timer, answer: object | None) -> Step[Any]:
     """The step after the cause's call was answered, or with None was not."""
-    call = case.rules.begin(row, cause, now).call
+    call = case.rules.begin(row, cause, NOW).call
     assert call is not None
     if answer is None:
-        return case.rules.exhausted(row, cause, call, now)  # type: ignore[no-any-return]  # rules are modules
-    return case.rules.conclude(row, cause, call, answer, now)  # type: ignore[no-any-return]  # rules are modules
+        return case.rules.exhausted(row, cause, call, NOW)  # type: ignore[no-any-return]  # rules are modules
+    return case.rules.conclude(row, cause, call, answer, NOW)  # type: ignore[no-any-return]  # rules are modules
 
 
 def kinds(step: Step[ServiceRow]) -> list[type[Event]]:

@@ -20,7 +20,7 @@ SHOWN = 12
 
 
 def main() -> int:
-    asked = _arguments()
+    asked = arguments().parse_args()
     setup("error")
     schedule = load(asked.schedule.read_bytes()) if asked.schedule else _schedule(asked)
     tries = Tries(schedule, asked.data / f"seed-{schedule.seed}", quiet=asked.json)
@@ -86,7 +86,7 @@ def _schedule(asked: argparse.Namespace) -> Schedule:
     )
 
 
-def _arguments() -> argparse.Namespace:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=5.0, help="how long the steps take, about")
@@ -102,7 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--plant", choices=("", *PLANTS), default="", help="a fault that must be found")
     parser.add_argument("--data", type=Path, default=Path(".orderflow/chaos"))
     parser.add_argument("--json", action="store_true", help="print nothing but the result, on one line")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tests.chaos.seeded import tallies
 from tests.chaos.seeded.lag import Ends, Lag
 from tests.chaos.seeded.machines import Machine
 from tests.chaos.seeded.worker import topology_of
-from tests.engine.broker import kill
+from tests.killing import kill
 from tests.waiting import PATIENCE_S
 from topologies import order_views
 

@@ -20,7 +20,7 @@ SHOWN = 12
 
 
 def main() -> int:
-    asked = _arguments()
+    asked = arguments().parse_args()
     setup("error")
     place = asked.data / f"seed-{asked.seed}"
     shutil.rmtree(place, ignore_errors=True)
@@ -62,14 +62,14 @@ def _line(outcome: Outcome, point: str) -> str:
     return f"  {point:<20}{outcome.killed.get(point, 0):>4}" + (f"  {late} after the call" if late else "")
 
 
-def _arguments() -> argparse.Namespace:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make kills", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--every", type=int, default=25, help="kills between two checks of all rows")
     parser.add_argument("--data", type=Path, default=Path(".orderflow/kills"))
     parser.add_argument("--json", action="store_true", help="print nothing but the result, on one line")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

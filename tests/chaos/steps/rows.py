@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from tests.engine.cluster import PARTITIONS
+from tests.engine.log import PARTITIONS
 from tests.engine.topologies import Tick, bucket_of
 from tests.waiting import until
 
@@ -17,16 +17,17 @@ def unlike(get: Get, sent: Sequence[Tick]) -> list[str]:
     """Where the rows that a worker answers with, from its disk, are others than those of a plain count, key by key."""
     found = []
     for table, wanted in _wanted(sent).items():
-        shown = _shown(get, table)
+        told = shown(get, table)
         found += [
-            f"{table}: the worker's row of {key} is {str(shown.get(key))[:80]}, not {str(wanted.get(key))[:80]}"
-            for key in sorted(wanted.keys() | shown.keys())
-            if shown.get(key) != wanted.get(key)
+            f"{table}: the worker's row of {key} is {str(told.get(key))[:80]}, not {str(wanted.get(key))[:80]}"
+            for key in sorted(wanted.keys() | told.keys())
+            if told.get(key) != wanted.get(key)
         ]
     return found
 
 
-def _shown(get: Get, table: str) -> Rows:
+def shown(get: Get, table: str) -> Rows:
+    """All rows of a worker that has all tasks."""
     answers = [_answer(get, f"/rows/{table}/{partition}") for partition in range(PARTITIONS)]
     return {row[0]: row for answer in answers for row in answer["rows"]}
 

@@ -97,9 +97,9 @@ class Run:
         worker = self.cluster.start("full")
         try:
             self.cluster.ready(worker)
-            _limit_files(worker, FULL_AT)
-            until(lambda: "is full" in str(worker.get("/tasks").get("unready")), "a full disk is told of")
-            _limit_files(worker, resource.RLIM_INFINITY)
+            worker.limit_files(FULL_AT)
+            until(lambda: "is full" in str(worker.tasks()["unready"]), "a full disk is told of")
+            worker.limit_files(resource.RLIM_INFINITY)
             self.cluster.ready(worker)
             self.full += 1
         except AssertionError as error:
@@ -145,11 +145,6 @@ class Run:
             wrong=tuple(self.wrong),
             faults=tuple(self.faults),
         )
-
-
-def _limit_files(worker: WorkerProcess, size: int) -> None:
-    _, hard = resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
 def run(kills: Sequence[Kill], seed: int, every: int, directory: Path, say: Callable[[str], None]) -> Outcome:
