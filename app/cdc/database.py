@@ -83,9 +83,10 @@ def name_of(connection: Connection) -> str:
     Where it cannot be that of the database itself, which may be longer and of more letters, a digest tells them apart.
     """
     name = f"outbox_{connection.info.dbname}"
-    plain = re.sub(r"[^a-z0-9_]", "_", name.lower())
-    if plain == name and len(name) <= NAME_BYTES:
-        return name
+    plain = re.sub(r"[^a-z0-9_]", "_", name.lower())[:NAME_BYTES]
+    # a slot that an older release has made is used on
+    if plain == name or slot_of(connection, plain) is not None:
+        return plain
     digest = blake2b(connection.info.dbname.encode(), digest_size=DIGEST_BYTES).hexdigest()
     return f"{plain[: NAME_BYTES - 1 - len(digest)]}_{digest}"
 

@@ -8,7 +8,7 @@ import psycopg
 
 from app.deadletters.errors import IndexMissingError, IndexUnavailableError
 from app.errors import SetupError
-from app.eventstore.session import conninfo
+from app.eventstore.session import LATER, UNMIGRATED, conninfo
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -26,13 +26,15 @@ def connect(dsn: str) -> Iterator[Connection]:
     try:
         with psycopg.connect(_place(dsn), autocommit=True) as connection:
             yield connection
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+    except UNMIGRATED as error:
         raise IndexMissingError("the database has no tables for dead letters; run `orderflow migrate`") from error
     except psycopg.DataError:
         raise  # the next attempt, with the same, is refused again
-    except psycopg.Error as error:
+    except LATER as error:
         why = str(error).strip() or type(error).__name__
         raise IndexUnavailableError(f"PostgreSQL: {why}; start it, or mend ORDERFLOW_POSTGRES") from error
+    except psycopg.Error as error:
+        raise IndexUnavailableError(f"PostgreSQL refuses it: {error}; mend that, it is tried again") from error
 
 
 def _place(dsn: str) -> str:

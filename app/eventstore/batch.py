@@ -12,14 +12,12 @@ from app.domain.events import Event
 from app.errors import ConcurrencyError, OrderflowError
 from app.eventstore.arrays import Blobs, Integers, Texts, Uuids
 from app.eventstore.port import Appended, AppendFailedError, StoreUnavailableError
-from app.eventstore.session import LATER
+from app.eventstore.session import LATER, UNMIGRATED
 from app.eventstore.streams import command_reused
 from app.serde.cloudevents import ce_time, ce_type, traceparent
 
 APPEND = "select outcome, version from append_batch(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)"
 
-
-UNMIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 
 # less than Kafka takes in a record by default, by what key and headers need
 MAX_EVENT_BYTES = 1_000_000

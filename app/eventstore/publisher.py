@@ -22,6 +22,9 @@ TRANSACTION_MS = 10_000
 MESSAGE_BYTES = 1_200_000
 
 
+# of no aggregate: an older relay, which reads a mark wherever there is more than a place, has nothing to do for it
+NO_MARK = Mark("00000000-0000-0000-0000-000000000000", "0", 0)
+
 # what Kafka says of records that it will not take, as they are
 REFUSALS = {
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -193,15 +196,13 @@ def _commit(producer: Producer) -> None:
 
 
 def _metadata(position: Position) -> str:
-    parts: list[object] = [position.xid, position.seq, position.event_id]
-    if (released := position.released) is not None:
-        parts += [released.aggregateid, released.xid, released.seq]
-    return ",".join(map(str, parts))
+    mark = position.released or NO_MARK
+    return ",".join(map(str, [position.xid, position.seq, mark.aggregateid, mark.xid, mark.seq, position.event_id]))
 
 
 def _position(committed: TopicPartition) -> Position:
+    """Also of a relay of an older release, which said less: no event, and no mark where nothing was released."""
     xid, seq, *rest = committed.metadata.split(",")
-    # three of each: an older relay did not say which event it was
-    event_id = rest.pop(0) if len(rest) % 3 == 1 else ""
-    released = Mark(rest[0], rest[1], int(rest[2])) if rest else None
-    return Position(xid, int(seq), committed.offset, released, event_id)
+    mark = Mark(rest[0], rest[1], int(rest[2])) if rest else NO_MARK
+    event_id = rest[3] if len(rest) > 3 else ""
+    return Position(xid, int(seq), committed.offset, None if mark == NO_MARK else mark, event_id)

@@ -20,6 +20,13 @@ LATER = (
     psycopg.errors.TransactionTimeout,
     psycopg.errors.IdleInTransactionSessionTimeout,
 )
+# a database that is not at the schema of this release
+UNMIGRATED = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InvalidSchemaName,
+)
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 from app.errors import SetupError
 from app.eventstore.blocked import BlockedAggregates
 from app.eventstore.call_thread import PublisherHangsError
-from app.eventstore.outbox import INDEX_WALK, OutboxShard
+from app.eventstore.outbox import INDEX_WALK, OutboxShard, Position
 from app.eventstore.publisher import Publisher
 from app.eventstore.session import conninfo
 from app.eventstore.tail import Tail
@@ -88,9 +88,8 @@ class ShardRelay:
         position = publisher.begin_ownership() or outbox.copied()
         if not outbox.knows(position):
             raise SetupError(
-                f"shard {self._shard} is published up to event {position.event_id} of transaction {position.xid}, and "
-                "PostgreSQL has no such: it was restored or replaced. Restore its newer state, or begin with an empty "
-                "Kafka too"
+                f"shard {self._shard} is published up to transaction {position.xid}{_named(position)}, and PostgreSQL "
+                "has no such: it was restored or replaced. Restore its newer state, or begin with an empty Kafka too"
             )
         # the last owner may have been killed before it could
         outbox.copy(position)
@@ -108,6 +107,10 @@ class ShardRelay:
             else:
                 wait_for_append(connection, held_s if read.held else IDLE_S / 2 if blocked else IDLE_S)
                 held_s = min(held_s * 2, HELD_MOST_S)
+
+
+def _named(position: Position) -> str:
+    return f" (event {position.event_id})" if position.event_id else ""
 
 
 def wait_for_append(connection: psycopg.Connection, seconds: float) -> None:

@@ -1,6 +1,7 @@
-"""What of the outbox is yet to be published, in SQL: one definition for all who ask after it.
+"""What of the outbox is yet to be published, in SQL: one definition for all who ask after it, but for `app.verify`.
 
-Change data capture has a place of its own, which is not here: see `wait_until_captured`.
+That has its own of everything. Change data capture has a place of its own, which is not here: see
+`wait_until_captured`.
 """
 
 from typing import Final, LiteralString

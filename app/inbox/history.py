@@ -9,6 +9,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 from app.domain.events import Event, Micros
 from app.errors import PoisonError, TransientError
 from app.serde.codec import EventCodec, event_codec
+from app.serde.errors import RegistryUnavailableError
 from app.serde.registry import SchemaRegistry
 from app.serde.topics import EVENT_TYPES, topic_of
 from app.streaming.kafka.clients import Clients, unreachable
@@ -63,7 +64,7 @@ class History:
             for message in consumer.consume(BATCH, 0.1):
                 if message.error() is None:
                     if message.key() == key:
-                        with contextlib.suppress(PoisonError):
+                        with contextlib.suppress(PoisonError, RegistryUnavailableError):
                             yield self._codecs[message.topic()].decode(message.value())
                 elif message.error().name() == "_PARTITION_EOF":
                     unread.discard(message.topic())

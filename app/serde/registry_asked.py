@@ -82,11 +82,11 @@ class AskedRegistry:
             self._ask_again(question, schema_id, error, now)
             return None
         self._known[schema_id] = found
-        del self._asked[schema_id]
+        self._asked.pop(schema_id, None)  # another thread may have seen the same answer
         return found
 
     def _lacks(self, schema_id: int, now: float) -> None:
-        del self._asked[schema_id]
+        self._asked.pop(schema_id, None)
         if len(self._lacking) >= REMEMBERED:
             self._lacking.clear()
         self._lacking[schema_id] = now + LACKS_S

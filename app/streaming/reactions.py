@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from app.errors import PermanentError, TransientError
+from app.errors import PermanentError, SurroundingsError, TransientError
 from app.observability.log import logger
 from app.observability.metrics import GATEWAY_CALLS, GATEWAY_SECONDS, OUTAGES
 from app.streaming.boundary import Boundary
@@ -136,6 +136,8 @@ class Reaction:
         rules = self._of.rules
         try:
             answer = await self._bounded(call)
+        except SurroundingsError:  # it says nothing of the party
+            raise
         except TransientError as error:
             counts = self._failed(key, call, error)
             if waits and not counts:

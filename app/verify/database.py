@@ -19,7 +19,9 @@ select order_id::text, version, event_id::text, type, payload as raw from events
 UNPUBLISHED = """
 select count(*) + (select count(*) from outbox_blocked) as events from publishing mine, outbox o
 join relay_position p on p.shard = outbox_shard(o.aggregateid, (select count(*)::int from relay_position))
-where (o.xid, o.seq) > (p.xid, p.seq) and o.xid > mine.relay_from and o.xid < mine.relay_until
+where (o.xid, o.seq) > (p.xid, p.seq)
+    and o.xid > case mine.state when 'to_relay' then mine.marker else mine.relay_from end
+    and o.xid < case mine.state when 'to_relay' then '18446744073709551615' else mine.relay_until end
 """
 VOID = """select topic, partition, "offset" from void_records"""
 WRITTEN = "select pg_current_wal_insert_lsn()::text as lsn from publishing where state <> 'relay'"

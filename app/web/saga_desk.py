@@ -22,6 +22,7 @@ from app.inbox.sending import Sender
 from app.observability.log import logger
 from app.sagas import machine
 from app.sagas.instance import Action, Instance, Operate, Status
+from app.serde.errors import RegistryUnavailableError
 from app.serde.topics import ORDERS_EVENTS, topic_of
 from app.streaming.errors import KafkaUnreachableError
 from app.web import saga_workers
@@ -118,7 +119,7 @@ class SagaDesk:
         """Its own events; none of an order that the store does not know, or cannot read: it is listed all the same."""
         try:
             return await self._stored(order_id)
-        except (UnknownOrderError, UnreadableEventError) as error:
+        except (UnknownOrderError, UnreadableEventError, RegistryUnavailableError) as error:
             log.warning("saga.order_unread", order_id=order_id, error=f"{type(error).__name__}: {error}")
             return []
 

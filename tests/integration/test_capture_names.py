@@ -55,3 +55,13 @@ def test_a_slot_of_another_database_is_none_of_ours(connected_to: Connect) -> No
         assert capturing.slot_of(one, name) is not None
     finally:
         capturing.drop_slot(one, name)
+
+
+def test_a_slot_that_was_made_under_the_plain_name_is_used_on(connected_to: Connect) -> None:
+    one, other = connected_to("old-shop"), connected_to("old.shop")
+    capturing.ensure_slot(one, "outbox_old_shop")
+    try:
+        assert capturing.name_of(one) == "outbox_old_shop"
+        assert capturing.name_of(other) != "outbox_old_shop"
+    finally:
+        capturing.drop_slot(one, "outbox_old_shop")

@@ -1,7 +1,6 @@
 """Asks for the ends of a task's topics while it does not fetch them: its client does not tell these. For lag alone."""
 
 import asyncio
-import contextlib
 import time
 
 from confluent_kafka import KafkaException
@@ -19,13 +18,17 @@ class SourceEnds:
     def __init__(self, task: Task, clients: Clients) -> None:
         self._task, self._clients = task, clients
         self.known: dict[str, int] = {}
-        self._asked_at = float("-inf")
+        self._asked_at, self._asks = float("-inf"), False
 
     def are_due(self) -> bool:
-        return time.monotonic() - self._asked_at > EVERY_S
+        return not self._asks and time.monotonic() - self._asked_at > EVERY_S
 
     async def ask(self) -> None:
-        self._asked_at = time.monotonic()
+        self._asks = True
         topics, partition = list(self._task.topology.input_topics), self._task.partition
-        with contextlib.suppress(KafkaException):  # a broker is away: what was known stands
+        try:
             self.known = await asyncio.to_thread(committed_ends, self._clients.ends, topics, partition)
+        except (KafkaException, RuntimeError):
+            """A broker is away, or the client is closed: what was known stands."""
+        finally:
+            self._asked_at, self._asks = time.monotonic(), False
