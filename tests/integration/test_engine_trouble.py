@@ -55,7 +55,7 @@ def test_a_restore_tells_how_far_it_is_and_one_that_stands_still_is_an_error(
         until(lambda: committed <= task_of(worker).items(), "the committed rows restored")
         says(worker, f"{ROWS:,} records restored")
         until(lambda: worker.told("task.failed"), "a restore that stands still is an error")
-        assert worker.told("task.restoring")[0]["restored"] == ROWS
+        assert ROWS in [line["restored"] for line in worker.told("task.restoring")]
         assert "RestoreStalledError" in worker.told("task.failed")[0]["why"]
         assert troubles(worker, "RestoreStalledError") > 0
         says(worker, "has failed")
@@ -86,7 +86,7 @@ def test_a_handler_that_does_not_return_is_told_and_its_record_is_handled_again(
     cluster.log.send(cluster.source, [Tick(key="key-1", number=1, held=True)])
     until(lambda: worker.told("task.failed"), "a handler that does not return is an error")
     assert "StuckHandlerError" in worker.told("task.failed")[0]["why"]
-    assert any("StuckHandlerError" in str(task["trouble"]) for task in worker.tasks()["tasks"])
+    until(lambda: "StuckHandlerError" in str([task["trouble"] for task in worker.tasks()["tasks"]]), "its task tells")
     says(worker, "have not returned")
     assert troubles(worker, "StuckHandlerError") >= 1
     Faults(tmp_path / "shared").released.touch()
