@@ -15,6 +15,7 @@ from tests.chaos.steps.rows import Get, unlike
 from tests.engine.log import ticks
 from tests.engine.points import LATE, POINTS
 from tests.engine.topologies import bucket_of
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 DYING = """
@@ -64,7 +65,7 @@ def test_a_process_dies_amid_the_call_though_it_keeps_the_interpreter(
     """And as soon as the call has returned, if that is sooner, which is noted."""
     note = tmp_path / "died_at"
     command = [sys.executable, "-c", DYING, str(note), str(seconds), str(count)]
-    assert subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode == -by
+    assert subprocess.run(command, cwd=ROOT, timeout=PATIENCE_S, check=False).returncode == -by
     assert note.read_text() == noted
 
 

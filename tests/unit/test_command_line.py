@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from app.cli import demo, produce, verify
 from app.errors import SetupError
+from tests.waiting import PATIENCE_S
 
 # an import of the command's that lasts until it is interrupted; it says when it has begun
 HANGING = """
@@ -37,7 +38,7 @@ def test_an_interrupt_while_a_command_imports_ends_it_quietly(module: str) -> No
         assert command.stdout
         assert command.stdout.readline() == b"imports\n"
         command.send_signal(signal.SIGINT)
-        _, said = command.communicate(timeout=30)
+        _, said = command.communicate(timeout=PATIENCE_S)
     assert (command.returncode, said) == (130, b"")
 
 
@@ -54,7 +55,7 @@ def test_an_interrupt_while_a_command_imports_ends_it_quietly(module: str) -> No
 def test_a_setting_that_cannot_be_used_is_refused_in_one_line(variable: str, words: str) -> None:
     name, _, value = variable.partition("=")
     command = [sys.executable, "-m", "app.cli", *words.split()]
-    done = subprocess.run(command, env={**os.environ, name: value}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env={**os.environ, name: value}, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
     assert done.stderr.startswith(f"SetupError: {name} cannot be read: ")
     assert done.stderr.count("\n") == 1

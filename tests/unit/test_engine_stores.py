@@ -16,6 +16,7 @@ from app.streaming.memory import StateMemory
 from app.streaming.store import Store
 from app.streaming.stores import KEPT_ASIDE, SET_ASIDE, Stores
 from tests.engine.damage import DAMAGES, Damage
+from tests.waiting import PATIENCE_S
 
 NAME = "views-0"
 KEEP_S = 3600.0
@@ -161,7 +162,9 @@ def test_damage_is_noticed_or_harmless(stores: Stores, damage: Damage) -> None:
 
 def test_a_full_disk_is_named_and_nothing_is_set_aside(tmp_path: Path) -> None:
     """In a process of its own, whose files may not grow: rows and positions agree when there is room again."""
-    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert done.returncode == 0, done.stderr
     assert aside(tmp_path) == []
 
@@ -184,7 +187,7 @@ def test_a_left_store_is_removed_after_its_time(tmp_path: Path) -> None:
     assert (tmp_path / "views-0").exists()
     age(tmp_path / "views-1", -60.0)
     later.sweep("views")
-    elsewhere.communicate(timeout=30)
+    elsewhere.communicate(timeout=PATIENCE_S)
     here.write({b"a": b"1"}.items(), {})
     assert {path.name for path in tmp_path.iterdir()} == {
         "views-1", "views-2", "views-3", "other-views-0", "views-more-0"
