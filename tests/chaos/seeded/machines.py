@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[3]
 ANSWER_S = 5.0
 STOP_S = 10.0
 SHOWN = 400
+CRASH, SHOWN_OF_A_CRASH = "Fatal Python error", 6_000
 
 
 class Machine:
@@ -90,7 +91,7 @@ class Machine:
         found = []
         for topology, worker in self.workers.items():
             if (code := worker.poll()) is not None:
-                said = processes.tail(self._log(topology))[-SHOWN:]
+                said = _last_words(self._log(topology))
                 found.append(f"{self.name}: the worker of {topology} ended by itself with {code}: {said}")
                 self._start(topology)
         return found
@@ -107,3 +108,10 @@ class Machine:
     def tasks(self, topology: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(topology, "/tasks").get("tasks", [])
         return found
+
+
+def _last_words(log: Path) -> str:
+    """The end of what a process said; of one that crashed, why and where: what it has loaded is told after that."""
+    said = log.read_text(errors="replace")
+    crashed_at = said.rfind(CRASH)
+    return said[-SHOWN:] if crashed_at < 0 else said[max(0, crashed_at - SHOWN) :][:SHOWN_OF_A_CRASH]
