@@ -52,9 +52,9 @@ class Serving:
         assert self.process is not None
         return self.process
 
-    def end(self, how: signal.Signals = signal.SIGTERM, limit_s: float = PATIENCE_S) -> int:
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """The exit code; a process that needs longer is killed, which its code shows."""
-        return self.running().end(how, limit_s)
+        return self.running().end(how, PATIENCE_S)
 
     def kill(self) -> None:
         """It starts again at once."""

@@ -6,6 +6,7 @@ from typing import Any, Final, LiteralString, NamedTuple, TypeAlias
 
 import msgspec
 import psycopg
+from psycopg import sql
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -46,17 +47,18 @@ COPY = "update relay_position set xid = %s::xid8, seq = %s, published = %s, save
 COPIED = "select xid::text, seq, published from relay_position where shard = %s"
 SHARDS = "select count(*) from relay_position"
 AHEAD = "select %s::xid8 >= pg_snapshot_xmax(pg_current_snapshot())"
+# each with its part of the values of `seq`, by its number
+PARTITIONS: Final = sql.SQL("""
+select substring(relname from 8)::int as number from pg_inherits join pg_class on pg_class.oid = inhrelid
+where inhparent = 'outbox'::regclass
+""")
 # a partition that is gone, with a newer one there, was dropped for its age
-KNOWS: LiteralString = """
-with parts as (
-    select substring(relname from 8)::int as number from pg_inherits join pg_class on pg_class.oid = inhrelid
-    where inhparent = 'outbox'::regclass
-)
+KNOWS: Final = sql.SQL("""
 select coalesce(
     (select id = %s::uuid from outbox where xid = %s::xid8 and seq = %s),
-    (select bool_and(number <> %s) and max(number) > %s from parts)
+    (select bool_and(number <> %s) and max(number) > %s from ({}) parts)
 )
-"""
+""").format(PARTITIONS)
 # values of `seq` in a partition
 RANGE: Final = 10**12
 

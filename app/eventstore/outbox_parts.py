@@ -15,12 +15,11 @@ from psycopg import sql
 
 from app.eventstore.captured import wait_until_captured
 from app.eventstore.housekeeping import ask, at_work
-from app.eventstore.outbox import Connection
+from app.eventstore.outbox import PARTITIONS, RANGE, Connection
 from app.eventstore.session import conninfo
 from app.eventstore.unpublished import asking
 from app.observability.log import logger
 
-RANGE: Final = 10**12
 # so many partitions until the age is reached
 PARTS: Final = 7
 # appends wait behind us while we wait for who reads the outbox
@@ -29,10 +28,7 @@ TRIES: Final = 20
 PAUSE_S: Final = 0.5
 
 _WORKING: Final = 720_008
-ALL: LiteralString = """
-select substring(relname from 8)::int as number from pg_inherits join pg_class on pg_class.oid = inhrelid
-where inhparent = 'outbox'::regclass order by number
-"""
+ALL = sql.SQL("{} order by number").format(PARTITIONS)
 BEGIN: LiteralString = "create table {part} partition of outbox for values from ({first}) to ({end})"
 FILL: LiteralString = """
 select setval(seq, %s, false) from pg_get_serial_sequence('outbox', 'seq') seq

@@ -3,28 +3,22 @@
 The checks are for `__post_init__` of an answer: with their `ValueError` it cannot be read.
 """
 
-import re
-from typing import Final
-
 from app.domain.fields import MAX_MINOR, MAX_TEXT
-
-# as `app.serde` refuses them
-_UNTOLD: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_CURRENCY: Final = re.compile("[A-Z]{3}")
+from app.serde.limits import BREAKS_TEXT, is_currency
 
 
 def in_an_event(words: str) -> str:
     """The words as an event tells them: cut to `MAX_TEXT`, with a space for each control character."""
-    return _UNTOLD.sub(" ", words[:MAX_TEXT])
+    return BREAKS_TEXT.sub(" ", words[:MAX_TEXT])
 
 
 def check_id(text: str) -> None:
     """A `ValueError` for an id that no event can carry: it cannot be cut, for it would be another one."""
-    if not 0 < len(text) <= MAX_TEXT or _UNTOLD.search(text):
+    if not 0 < len(text) <= MAX_TEXT or BREAKS_TEXT.search(text):
         raise ValueError("an id is empty, too long, or holds control characters")
 
 
 def check_money(currency: str, amount_minor: int) -> None:
     """The same for an amount."""
-    if not _CURRENCY.fullmatch(currency) or not 0 <= amount_minor <= MAX_MINOR:
+    if len(currency) != 3 or not is_currency(currency) or not 0 <= amount_minor <= MAX_MINOR:
         raise ValueError("an amount has no currency such as GBP, or is out of all bounds")

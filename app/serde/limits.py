@@ -17,7 +17,7 @@ _SHAPE_OF_IDS = b"00000000-0000-0000-0000-000000000000" * 4
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 # what the key of a person makes of a text, be it of one letter
 _SEALED = re.compile("[A-Za-z0-9_-]{60,}={0,2}").fullmatch
-_BREAKS_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
+BREAKS_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Limits:
@@ -35,7 +35,7 @@ class Limits:
         ids = event.event_id + event.order_id + event.correlation_id + event.causation_id
         if not ids.isascii() or ids.encode().translate(_DIGITS_TO_ZERO) != _SHAPE_OF_IDS:
             raise InvalidEventError(f"{self._name}: one of its ids is no UUID in lower case; mend its producer")
-        if self._has_currency and not _is_currency(event.currency):
+        if self._has_currency and not is_currency(event.currency):
             raise InvalidEventError(f"{self._name}: {event.currency!r} is no currency such as GBP; mend its producer")
         texts = "".join(self._texts_of(event))
         if self._items_of is not None:
@@ -46,7 +46,7 @@ class Limits:
             if worth > MAX_MINOR:
                 raise InvalidEventError(f"{self._name}: its items are worth more than {MAX_MINOR}; mend its producer")
         # isprintable is fast but refuses more than we do (a no-break space), so a refusal is looked at again
-        if not texts.isprintable() and (found := _BREAKS_TEXT(texts)):
+        if not texts.isprintable() and (found := BREAKS_TEXT.search(texts)):
             raise InvalidEventError(f"{self._name}: a text holds {found[0]!r}; mend its producer")
 
     def check_sealed(self, event: Any) -> None:
@@ -60,7 +60,7 @@ def limits_of(event_type: type[Event]) -> Limits:
     return Limits(event_type)
 
 
-def _is_currency(text: str) -> bool:
+def is_currency(text: str) -> bool:
     return text.isascii() and text.isalpha() and text.isupper()
 
 

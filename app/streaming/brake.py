@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from app.streaming.pauses import has_ended
+
 State: TypeAlias = Literal["open", "braking", "probing"]
 
 SECOND = 1_000_000
@@ -43,9 +45,7 @@ class Brake:
 
     def lets_probe(self, now: int) -> bool:
         """Whether one call may be tried now, though the brake is not open."""
-        # a clock that was set back makes no pause longer than the longest
-        longest = int(self._policy.last_pause_s * SECOND)
-        return self.state == "braking" and not now < self.until <= now + longest
+        return self.state == "braking" and has_ended(self.until, now, int(self._policy.last_pause_s * SECOND))
 
     def probe(self) -> None:
         """Something that may call has been begun; no other one is before `failed`, `answered` or `passed`."""

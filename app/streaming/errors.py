@@ -1,6 +1,14 @@
 """Errors of the engine, under the one tree of `app.errors`."""
 
-from app.errors import OrderflowError, PermanentError, PoisonError, SetupError, SurroundingsError, TransientError
+from app.errors import (
+    OrderflowError,
+    PermanentError,
+    PoisonError,
+    RefusedError,
+    SetupError,
+    SurroundingsError,
+    TransientError,
+)
 
 
 class NoKeyError(PoisonError):
@@ -53,6 +61,20 @@ class MembershipLostError(TransientError):
 
 class NotActiveError(OrderflowError):
     """This worker cannot answer for the partition now: not its owner, restoring, or cut off from its group."""
+
+
+class TooManyRowsError(RefusedError):
+    """There are more rows than one answer holds; ask for one of them."""
+
+
+class UnreadableRowError(PermanentError):
+    """This release cannot decode a row, however often it is asked for."""
+
+    def __init__(self, table: str, key: bytes, why: Exception) -> None:
+        super().__init__(
+            f"row {key!r} of {table} cannot be read by this release ({why}); run the one that wrote it, or build views "
+            "anew with `orderflow topology reset`"
+        )
 
 
 class StoreError(TransientError):

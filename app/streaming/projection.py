@@ -14,6 +14,7 @@ from app.errors import SurroundingsError
 from app.streaming.boundary import Boundary
 from app.streaming.errors import KeyMismatchError, NoKeyError
 from app.streaming.failures import Attempt, Delivery
+from app.streaming.pauses import has_ended
 from app.streaming.record import Output, Record, RecordBatch
 from app.streaming.runner import AGAIN_US, DRAIN_STEP, TURN_STEP, Hold
 from app.streaming.state import TaskState
@@ -144,9 +145,7 @@ class ProjectionRunner:
 
     def go_on(self) -> None:
         self._left = TURN_STEP
-        now = self._boundary.now_us()
-        # a clock that was set back makes the pause no longer
-        if self._hold is not None and not now < self._hold.until <= now + AGAIN_US:
+        if self._hold is not None and has_ended(self._hold.until, self._boundary.now_us(), AGAIN_US):
             self._hold = None
             self._handle_waiting()
 

@@ -8,28 +8,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from app.errors import PermanentError, RefusedError
-from app.streaming.errors import NotActiveError, StoreError
+from app.streaming.errors import NotActiveError, StoreError, TooManyRowsError, UnreadableRowError
 from app.streaming.store import Store
 from app.streaming.table import TableSpec, key_prefix, row_key
 from app.streaming.task import Task
 
 SCAN_LIMIT = 10_000
 SELECT_STEP = 500
-
-
-class TooManyRowsError(RefusedError):
-    """There are more rows than one answer holds; ask for one of them."""
-
-
-class UnreadableRowError(PermanentError):
-    """This release cannot decode a row, however often it is asked for."""
-
-    def __init__(self, table: str, key: bytes, why: Exception) -> None:
-        super().__init__(
-            f"row {key!r} of {table} cannot be read by this release ({why}); run the one that wrote it, or build views "
-            "anew with `orderflow topology reset`"
-        )
 
 
 class Owned(Protocol):

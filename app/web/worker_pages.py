@@ -9,8 +9,8 @@ import msgspec
 
 from app.observability import metrics
 from app.observability.log import logger
-from app.streaming.errors import NotActiveError
-from app.streaming.reader import Reader, TooManyRowsError, UnreadableRowError
+from app.streaming.errors import NotActiveError, TooManyRowsError, UnreadableRowError
+from app.streaming.reader import Reader
 from app.streaming.table import row_key
 from app.web import saga_pages
 from app.web.owners import Directory

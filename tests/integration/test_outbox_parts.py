@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from app.eventstore import outbox_parts
-from app.eventstore.outbox_parts import RANGE, OutboxParts
+from app.eventstore.outbox import RANGE
+from app.eventstore.outbox_parts import OutboxParts
 from app.eventstore.postgres import PostgresEventStore
 from tests.chaos.relays import CODEC, appending
 from tests.contract.order_streams import history

@@ -4,10 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import cast
 from uuid import uuid4
 
-import faust
 import httpx
 import pytest
-from aiohttp.test_utils import TestServer
 
 from app.domain.events import Event, ItemAdded, OrderCancelled, OrderCreated
 from app.domain.fulfilment import FulfilmentRow
@@ -18,13 +16,11 @@ from app.inbox.sending import Sender
 from app.people.people import People
 from app.serde.lock import committed_registry
 from app.streaming.reader import Reader
-from app.web import sagas, worker_pages
+from app.web import sagas
 from app.web.api import create_app
-from app.web.gateway import Gateway, new_client
-from app.web.owners import Owner, Owners
 from app.web.saga_desk import SagaDesk
 from tests.contract.person_keys import MemoryPersonKeys
-from tests.integration.test_worker_pages import Status
+from tests.integration.served_worker import gateway_to
 from tests.unit.order_events import NOW, event
 
 pytestmark = pytest.mark.anyio
@@ -47,16 +43,6 @@ class Rows:
         return [(order_id.encode(), row) for order_id, row in rows.items() if keep(row)]
 
 
-class Everything:
-    """One worker owns what there is."""
-
-    def __init__(self) -> None:
-        self.owner = Owner("worker-1", "")
-
-    async def owners(self, not_those: Owners | None = None) -> Owners:
-        return Owners({0: self.owner})
-
-
 @pytest.fixture
 def rows() -> Rows:
     return Rows()
@@ -69,13 +55,8 @@ def store() -> MemoryEventStore:
 
 @pytest.fixture
 async def api(rows: Rows, store: MemoryEventStore) -> AsyncIterator[httpx.AsyncClient]:
-    group = Everything()
-    worker = faust.App("pages", broker=f"kafka://{NOWHERE}")
-    worker_pages.mount(worker, "worker-1", 1, cast("Reader", rows), Status(), TABLES, group)
-    worker.finalize()
-    async with TestServer(await worker.web.wsgi()) as server, new_client() as client:
-        group.owner = Owner("worker-1", f"http://{server.host}:{server.port}")
-        gateway, registry = Gateway(group, 1, client), committed_registry()
+    registry = committed_registry()
+    async with gateway_to(cast("Reader", rows), TABLES) as gateway:
         history, audit, sender = History(NOWHERE, registry), Audit("host=/nowhere"), Sender(NOWHERE, registry)
         app = create_app(store, gateway, People(MemoryPersonKeys()), lambda: NOW)
         desk = SagaDesk(

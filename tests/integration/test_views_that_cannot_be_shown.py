@@ -5,11 +5,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
-import faust
 import httpx
 import msgspec
 import pytest
-from aiohttp.test_utils import TestServer
 
 from app.config import Settings
 from app.domain.service import ServiceRow
@@ -24,13 +22,11 @@ from app.streaming.store import Store
 from app.streaming.table import TableSpec, TaskTable, row_key
 from app.streaming.task import Task
 from app.streaming.volatile import MemoryStore
-from app.web import worker_pages
 from app.web.api import create_app
-from app.web.gateway import Gateway, new_client
-from app.web.owners import Owner, Owners
+from app.web.gateway import Gateway
 from tests.contract.commanding import problem
 from tests.contract.person_keys import MemoryPersonKeys
-from tests.integration.test_worker_pages import Status
+from tests.integration.served_worker import gateway_to
 from tests.unit.order_events import NOW
 from topologies import order_views
 
@@ -40,16 +36,6 @@ MOST = 3
 PAYMENTS = TableSpec("payments", ServiceRow)
 ORDER_ID = str(uuid4())
 ORDERS = "/views/customers/17850/orders"
-
-
-class Everything:
-    """One worker owns what there is."""
-
-    def __init__(self) -> None:
-        self.owner = Owner("worker-1", "")
-
-    async def owners(self, not_those: Owners | None = None) -> Owners:
-        return Owners({0: self.owner})
 
 
 @pytest.fixture
@@ -66,12 +52,8 @@ async def gateway(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     task.status = "active"
     owned = SimpleNamespace(task=task, store=cast("Store", store))
     rows = Reader({0: owned}.get, lambda _: {}, lambda: True)
-    group, worker = Everything(), faust.App("pages", broker="kafka://127.0.0.1:1")
-    worker_pages.mount(worker, "worker-1", 1, rows, Status(), set(task.state.tables), group)
-    worker.finalize()
-    async with TestServer(await worker.web.wsgi()) as server, new_client() as client:
-        group.owner = Owner("worker-1", f"http://{server.host}:{server.port}")
-        yield Gateway(group, 1, client)
+    async with gateway_to(rows, task.state.tables) as gateway:
+        yield gateway
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from aiohttp.test_utils import TestServer
 
-from app.observability.metrics import TASK_LAG
 from app.projections import product_demand
 from app.streaming.errors import NotActiveError
 from app.streaming.reader import Reader, Standing
@@ -17,6 +16,7 @@ from app.web import worker_pages
 from app.web.owners import Owner, Owners
 from app.web.problem import MEDIA_TYPE
 from app.web.views import partition_of
+from tests.integration.served_worker import Status
 
 pytestmark = pytest.mark.anyio
 
@@ -39,22 +39,6 @@ class Rows:
 
     def get(self, table: str, partition: int, key: tuple[str, ...]) -> product_demand.Row | None:
         return self.rows.get((table, *key))
-
-
-class Status:
-    reason: str | None = None
-
-    def measure(self) -> None:
-        TASK_LAG.labels("orderflow-pages", 0).set(2)
-
-    def tasks(self) -> dict[str, object]:
-        return {"0": {"lag": 2}}
-
-    def held(self) -> list[str]:
-        return ["pages[0]: braking, calls fail"]
-
-    def unready(self) -> str | None:
-        return self.reason
 
 
 class Group:

@@ -9,8 +9,8 @@ from app.streaming.kafka import owned
 from app.streaming.kafka.owned import OwnedTask
 from app.streaming.record import Output
 from app.streaming.volatile import MemoryStore
-from tests.unit.test_engine_cache import Row
-from tests.unit.test_engine_cache import Task as Cached
+from tests.unit.cached_rows import Row
+from tests.unit.cached_rows import Task as Cached
 
 ROOMY, NARROW = 1_000_000, 10_000
 
